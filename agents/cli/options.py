@@ -1,0 +1,37 @@
+"""Options that several commands share, and the settings they amount to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agents.cli.failures import BadInput
+from agents.settings import Settings, load_settings
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; without it visutility.toml, if there is one.", metavar="FILE"),
+]
+Bootstrap = Annotated[
+    str | None,
+    typer.Option("--bootstrap", help="Kafka brokers, in place of bootstrap_servers.", metavar="HOST:PORT[,…]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+Model = Annotated[str, typer.Argument(help="The model's name.", metavar="MODEL")]
+Note = Annotated[str, typer.Option("--note", help="Why; it travels with the message.", metavar="TEXT")]
+
+
+def settings_of(config: Path | None, bootstrap: str | None = None, **overrides: Any) -> Settings:
+    """The settings of file, environment and options. Raises SettingsError."""
+    return load_settings(config, bootstrap_servers=bootstrap, **overrides)
+
+
+def brokers_of(settings: Settings) -> str:
+    """The brokers to talk to. Raises BadInput if none are set."""
+    if settings.bootstrap_servers is None:
+        raise BadInput(
+            "no broker: give --bootstrap HOST:PORT, or set bootstrap_servers or VISUTILITY_BOOTSTRAP_SERVERS"
+        )
+    return settings.bootstrap_servers

@@ -1,0 +1,119 @@
+"""Runs the fleets in a process of their own: as in production, Kafka is all that they share with the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing.context import SpawnProcess
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from agents.demo.fleet import Fleet, first_fleets
+from agents.demo.plan import Plan
+from schemas.message import InvalidMessage
+from schemas.metrics import Heartbeat, InferenceFailure
+from schemas.models import ModelVersion
+from schemas.topics import TOPICS
+
+HEARTBEAT_SECONDS = 5.0
+STOP_SECONDS = 5.0
+
+
+@contextmanager
+def running_fleets(plan: Plan) -> Iterator[SpawnProcess]:
+    """Start the fleets' process; stop it at the end. Whoever holds it should see whether it is still alive."""
+    process = multiprocessing.get_context("spawn").Process(target=run_fleets, args=(plan,), name="fleets", daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.join(STOP_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def run_fleets(plan: Plan) -> None:
+    """Serve until SIGTERM, or until the process that started this one is gone. Exits with 1 if something fails."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the parent ends this one
+    try:
+        asyncio.run(_serve(plan))
+    except (OSError, ValueError, KafkaError) as problem:
+        sys.exit(f"fleets: {problem or type(problem).__name__}")
+
+
+async def _serve(plan: Plan) -> None:
+    fleets = {fleet.name: fleet for fleet in first_fleets(plan)}
+    producer = AIOKafkaProducer(bootstrap_servers=plan.bootstrap_servers, linger_ms=5)
+    consumer = AIOKafkaConsumer(
+        plan.topic("models"),
+        bootstrap_servers=plan.bootstrap_servers,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    async with producer, consumer:
+        work = [_send_batches(fleet, plan, producer) for fleet in fleets.values()]
+        work += [_send_heartbeats(fleet, plan, producer) for fleet in fleets.values()]
+        tasks = asyncio.gather(*work, _take_versions(fleets, plan, consumer, producer), _watch_parent())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks.cancel)
+        try:
+            await tasks
+        except asyncio.CancelledError:
+            await producer.flush()
+
+
+async def _send_batches(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer) -> None:
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        for message in fleet.serve(datetime.now(UTC)):
+            await producer.send(plan.topic("metrics"), message.to_json(), key=fleet.name.encode())
+        due = max(due + 1 / plan.batches_per_second, loop.time())
+        await asyncio.sleep(due - loop.time())
+
+
+async def _send_heartbeats(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer) -> None:
+    while True:
+        beat = Heartbeat(model_name=fleet.name, model_version=fleet.version, timestamp=datetime.now(UTC))
+        await producer.send(plan.topic("metrics"), beat.to_json(), key=fleet.name.encode())
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _take_versions(
+    fleets: Mapping[str, Fleet], plan: Plan, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer
+) -> None:
+    """Serve with every newer version of an own model. One that cannot be used is reported."""
+    parse = TOPICS["models"].parser()
+    async for record in consumer:
+        try:
+            message = parse(record.value, record.headers)
+        except InvalidMessage:
+            continue  # a tombstone, or nothing of ours
+        fleet = fleets.get(message.model_name)
+        if fleet is None or not isinstance(message, ModelVersion):
+            continue
+        try:
+            fleet.take(message)
+        except ValueError as problem:
+            failure = InferenceFailure(
+                model_name=fleet.name,
+                model_version=fleet.version,
+                timestamp=datetime.now(UTC),
+                error=f"version {message.version} is not taken: {problem}",
+            )
+            await producer.send(plan.topic("metrics"), failure.to_json(), key=fleet.name.encode())
+
+
+async def _watch_parent() -> None:
+    """A process that was killed cannot stop its children: end when it is gone."""
+    parent = multiprocessing.parent_process()
+    while parent is None or parent.is_alive():  # noqa: ASYNC110 - no event tells of another process's end
+        await asyncio.sleep(1.0)
+    raise ConnectionAbortedError("the process that started the fleets is gone")

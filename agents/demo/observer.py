@@ -1,0 +1,49 @@
+"""Reads everything that travels in a run, as any outside consumer would: read committed, from the beginning."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer
+
+from agents.demo.history import KEPT_TOPICS
+from agents.demo.plan import Plan
+from schemas.message import Message
+from schemas.topics import TOPICS
+
+POLL_MS = 200
+
+
+class Observer:
+    """Subscribes to the run's topics; use as an async context manager, then read `news`."""
+
+    def __init__(self, plan: Plan) -> None:
+        names = ("metrics", *KEPT_TOPICS)
+        self._names = {plan.topic(name): name for name in names}
+        self._parsers = {name: TOPICS[name].parser() for name in names}
+        self._consumer = AIOKafkaConsumer(
+            *self._names,
+            bootstrap_servers=plan.bootstrap_servers,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            metadata_max_age_ms=1_000,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def news(self) -> AsyncIterator[list[tuple[str, Message]]]:
+        """What came since the last time, with the topic of each; empty at least every 200 ms if nothing comes."""
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+            records = [record for batch in fetched.values() for record in batch if record.value is not None]
+            named = ((self._names[record.topic], record) for record in records)
+            yield [(name, self._parsers[name](record.value, record.headers)) for name, record in named]

@@ -1,0 +1,32 @@
+"""Drift detectors: one file each, registered here by name. They are pure: values in, verdicts out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from agents.drift.detector import Detector, Direction, Verdict
+from agents.drift.z_score import ZScore
+
+__all__ = ["DETECTORS", "Detector", "Direction", "Verdict", "ZScore", "make_detector"]
+
+DETECTORS: dict[str, Callable[..., Detector]] = {"z_score": ZScore}
+"""Every detector by its name in settings. A new one is a file and an entry here."""
+
+
+def make_detector(name: str, **params: Any) -> Detector:
+    """A new detector. Raises ValueError for an unknown name or parameter (and lists the known ones) or a bad value."""
+    if name not in DETECTORS:
+        raise ValueError(f"unknown detector {name!r}{_hint(name, list(DETECTORS))}; known: {', '.join(DETECTORS)}")
+    known = list(inspect.signature(DETECTORS[name]).parameters)
+    for param in params:
+        if param not in known:
+            raise ValueError(f"{name} has no parameter {param!r}{_hint(param, known)}; known: {', '.join(known)}")
+    return DETECTORS[name](**params)
+
+
+def _hint(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,105 @@
+"""The sliding z-score: how many standard deviations of its own window the newest value lies from the mean.
+
+Shewhart's control limits ("Economic Control of Quality of Manufactured Product", 1931) on a window that slides. The
+window includes the newest value, so |z| cannot exceed (n − 1) / √n, and a lasting change becomes the window's new
+normal: it finds when something changes, not that it stays changed.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agents.drift.detector import Verdict
+from streams.windows import CountWindow, Floats, Pushed
+
+Watched = Literal["both", "up", "down"]
+
+#: A deviation no larger than this is a constant series, whatever the last digits say.
+CONSTANT: Final = float(np.finfo(np.float32).eps)
+
+_VERSION: Final = 1
+#: Version, threshold, direction, min_samples; then the window.
+_HEAD: Final = struct.Struct("<BdBI")
+
+
+class ZScore:
+    """Fires where |z| > `threshold`, from `min_samples` values (in a window of `size`) on; never warns.
+
+    `direction` says which side counts: "up", "down" or "both". Where the standard deviation is at most float32's
+    epsilon, z is 0.
+
+    >>> detector = ZScore(size=20, min_samples=5)
+    >>> [index for index, _ in detector.update_many([0.9, 0.91] * 8 + [0.2])]
+    [16]
+    """
+
+    name = "z_score"
+
+    def __init__(
+        self, *, threshold: float = 3.0, direction: Watched = "both", size: int = 500, min_samples: int = 50
+    ) -> None:
+        if not (math.isfinite(threshold) and threshold > 0):
+            raise ValueError(f"threshold: expected a finite number above 0, got {threshold}")
+        if direction not in get_args(Watched):
+            raise ValueError(f"direction: expected one of {', '.join(get_args(Watched))}, got {direction!r}")
+        if not 2 <= min_samples <= size:
+            raise ValueError(f"min_samples: expected from 2 to size ({size}), got {min_samples}")
+        self.threshold = float(threshold)
+        self.direction: Watched = direction
+        self.min_samples = min_samples
+        self._window = CountWindow(size)
+
+    def update(self, value: float) -> Verdict:
+        """Take in one value; raises ValueError if it is not finite."""
+        values = np.array([value], dtype=np.float64)
+        scores = _scores(values, self._window.push_many(values))
+        return self._verdict(float(scores[0]), bool(self._fires(scores, self._window.pushed)[0]))
+
+    def update_many(self, values: ArrayLike) -> list[tuple[int, Verdict]]:
+        """Take in many; (index, verdict) of those that fire. Raises ValueError, taking none, if one is not finite."""
+        array = np.asarray(values, dtype=np.float64)
+        return self.judge(array, self._window.push_many(array))
+
+    def judge(self, values: Floats, statistics: Pushed) -> list[tuple[int, Verdict]]:
+        """(index, verdict) of the values that fire, from the window's statistics after each."""
+        scores = _scores(values, statistics)
+        fires = self._fires(scores, statistics.count)
+        return [(int(index), self._verdict(float(scores[index]), True)) for index in np.flatnonzero(fires)]
+
+    def state(self) -> bytes:
+        """Parameters and window."""
+        direction = get_args(Watched).index(self.direction)
+        return _HEAD.pack(_VERSION, self.threshold, direction, self.min_samples) + self._window.encode()
+
+    @classmethod
+    def from_state(cls, data: bytes) -> Self:
+        """The detector that wrote `data`; raises ValueError for anything else."""
+        if len(data) < _HEAD.size or data[0] != _VERSION:
+            raise ValueError(f"z_score: expected a state of format {_VERSION}, got {data[:1]!r} in {len(data)} bytes")
+        _, threshold, direction, min_samples = _HEAD.unpack_from(data)
+        window = CountWindow.decode(data[_HEAD.size :])
+        watched = get_args(Watched)[direction]
+        detector = cls(threshold=threshold, direction=watched, size=window.size, min_samples=min_samples)
+        detector._window = window
+        return detector
+
+    def _fires(self, scores: Floats, count: np.typing.NDArray[np.int64] | int) -> np.typing.NDArray[np.bool_]:
+        beyond = {"both": np.abs(scores), "up": scores, "down": -scores}[self.direction] > self.threshold
+        return np.asarray(beyond & (np.asarray(count) >= self.min_samples))
+
+    def _verdict(self, score: float, fires: bool) -> Verdict:
+        direction: Literal["up", "down", "none"] = "none" if not fires else "up" if score > 0 else "down"
+        return Verdict(fires, False, direction, score, self.threshold)
+
+
+def _scores(values: Floats, statistics: Pushed) -> Floats:
+    """Each value's z in its window; 0 for a constant series. Halved first, for the difference may overflow."""
+    std = statistics.std
+    constant = std <= CONSTANT
+    halves = values / 2 - statistics.mean / 2
+    return np.where(constant, 0.0, halves / np.where(constant, 1.0, std / 2))

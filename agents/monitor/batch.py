@@ -1,0 +1,268 @@
+"""One step of the monitor over one model's inputs, in three passes:
+
+1. in order: count, put each value with its series, and note what else happened at which position;
+2. series by series, vectorised: statistics, what the detector finds, minima, phases, each with its position;
+3. in order of position: say it. So outputs and state are the same however the inputs were split into steps.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from agents.drift import Verdict
+from agents.monitor.causes import cause_of
+from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
+from agents.monitor.pending import Finding, Pending
+from agents.monitor.phases import follow
+from agents.monitor.plan import Plans
+from agents.monitor.readings import Reading, notice_of, readings
+from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, MonitorState, Series, Version
+from schemas.drift import ExternalDrift
+from schemas.fields import EPOCH
+from schemas.internal import OperatorAction
+from schemas.message import Message
+from schemas.metrics import Heartbeat
+from schemas.status import ModelState
+from streams.records import Output
+from streams.stage import Event, Input, Tick
+from streams.windows import CountWindow, Floats, Pushed
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Batch:
+    """The inputs of one step; `run` changes the state it was given."""
+
+    def __init__(self, state: MonitorState, inputs: Sequence[Input], plans: Plans, timeout_ms: int) -> None:
+        self._state, self._inputs, self._plans, self._timeout = state, inputs, plans, timeout_ms
+        self._counts, self._seen = dict(state.counts), dict[str, list[int]]()
+        self._position = 0
+        self._pending: dict[tuple[int, str], Pending] = {}
+        #: Every version of this step, in order of its beginning; those dropped on the way too.
+        self._versions: list[Version] = list(state.versions)
+        self._begun: dict[int, tuple[int, Version | None]] = {}
+        self._findings: list[Finding] = []
+        self._sources: dict[int, Source] = {}
+        self._publish = Publisher(state)
+        self._silent = state.silent
+        self._changed: Version | None = None
+
+    def run(self) -> list[Output]:
+        """All three passes; the outputs are in the order of their causes."""
+        for index, item in enumerate(self._inputs):
+            if isinstance(item, Tick):
+                self._take_tick(index, item)
+            else:
+                self._take_event(index, item)
+        order = {id(version): number for number, version in enumerate(self._versions)}
+        for pending in sorted(self._pending.values(), key=lambda pending: order[id(pending.version)]):
+            self._judge(pending)
+        self._say()
+        return self._publish.outputs
+
+    # First pass: in order.
+
+    def _take_tick(self, index: int, tick: Tick) -> None:
+        state, elapsed = self._state, tick.clock - self._state.clock
+        if state.sends_heartbeats and not state.silent and elapsed >= self._timeout:
+            state.silent = True
+            self._note_silence(index, EPOCH + state.event_time * _MICROSECOND + timedelta(milliseconds=elapsed))
+
+    def _take_event(self, index: int, event: Event) -> None:
+        state, message = self._state, event.message
+        state.counts[message.type] = state.counts.get(message.type, 0) + 1
+        self._seen.setdefault(message.type, []).append(index)
+        state.clock = event.clock
+        state.event_time = max(state.event_time, (message.timestamp - EPOCH) // _MICROSECOND)
+        if state.silent:
+            state.silent = False
+            self._note_silence(index, message.timestamp)
+        state.last_version = message.model_version
+        if found := readings(message, self._plans.wants_average(state.model)):
+            self._take_readings(index, message, found)
+        elif isinstance(message, Heartbeat):
+            state.sends_heartbeats = True
+        elif isinstance(message, ExternalDrift):
+            self._note(index, partial(self._say_external, index, message.p_value))
+        elif isinstance(message, OperatorAction) and message.action == "reset":
+            while state.versions:
+                self._drop_oldest_version()
+        elif notice := notice_of(message):
+            self._note(index, partial(self._publish.alert, *notice, message.model_version, message.timestamp))
+
+    def _take_readings(self, index: int, message: Message, found: list[Reading]) -> None:
+        version = self._version(index, message.model_version)
+        for metric, values in found:
+            if (pending := self._pending_of(index, version, metric)) is None:
+                self._note_cap(index, message, metric)
+                continue
+            pending.add(values, index, self._position)
+            self._position += len(values)
+
+    def _version(self, index: int, name: str) -> Version:
+        """The version of this name, which is now the one seen last; a new one if it is unknown."""
+        versions = self._state.versions
+        if versions and versions[-1].name == name:
+            return versions[-1]
+        for place, version in enumerate(versions):
+            if version.name == name:
+                versions.append(versions.pop(place))
+                return version
+        version = Version(name)
+        self._begun[id(version)] = self._position, versions[-1] if versions else None
+        self._versions.append(version)
+        self._note(index, partial(self._change, version))
+        versions.append(version)
+        if len(versions) > MAX_VERSIONS:
+            self._drop_oldest_version()
+        return version
+
+    def _drop_oldest_version(self) -> None:
+        """Forget the version seen longest ago; series that begin from now on are numbered beyond its own."""
+        version = self._state.versions.pop(0)
+        for metric, series in version.series.items():
+            pending = self._pending.get((id(version), metric))
+            last = series.base + series.window.pushed + (len(pending.values) if pending else 0)
+            self._state.retired = max(self._state.retired, last)
+
+    def _pending_of(self, index: int, version: Version, metric: str) -> Pending | None:
+        """Where this step collects the values of a series; None for a metric too many."""
+        if pending := self._pending.get((id(version), metric)):
+            return pending
+        plan, series = self._plans.of(self._state.model, metric), version.series.get(metric)
+        if series is None and len(version.series) >= MAX_METRICS:
+            return None
+        if series is None or series.window.size != plan.size:
+            # The settings have given a known window another size: it begins anew, and numbers on.
+            base = self._state.retired if series is None else series.base + series.window.pushed
+            series = version.series[metric] = Series(CountWindow(plan.size), base)
+            if plan.detector is not None:
+                self._note(index, partial(self._change, version))
+        first = series.base + series.window.pushed + 1
+        pending = self._pending[id(version), metric] = Pending(version, metric, series, plan, first)
+        return pending
+
+    def _note_cap(self, index: int, message: Message, metric: str) -> None:
+        if not self._state.metrics_capped:
+            self._state.metrics_capped = True
+            text = f"more than {MAX_METRICS} metrics: {metric!r} and any further ones are not kept"
+            version, time = message.model_version, message.timestamp
+            self._note(index, partial(self._publish.alert, "metric_limit", "warning", text, version, time))
+
+    def _note_silence(self, index: int, time: datetime) -> None:
+        """Silence begins or ends, at `time`."""
+        state = self._state
+        version = state.versions[-1] if state.versions else Version(state.last_version)
+        self._note(index, partial(self._say_silence, index, state.silent, version, time))
+
+    def _note(self, index: int, act: Callable[[], None]) -> None:
+        self._findings.append(Finding(self._position, index, act))
+        self._position += 1
+
+    # Second pass: series by series.
+
+    def _judge(self, pending: Pending) -> None:
+        self._inherit(pending.version)
+        plan, values = pending.plan, np.array(pending.values, dtype=np.float64)
+        pushed = pending.pushed = pending.series.window.push_many(values)
+        fired = [] if plan.detector is None else plan.detector.judge(values, pushed)
+        for at, verdict in fired:
+            self._note_at(pending, at, partial(self._say_drift, pending, at, pushed, verdict))
+        if plan.minimum is not None:
+            self._judge_minimum(pending, values, pushed, plan.minimum)
+        if plan.detector is not None:
+            for at, phase in follow(pending.series, plan, values, pushed, fired, pending.version.after_drift):
+                pending.changes.append((pending.positions[at], phase))
+                self._note_at(pending, at, partial(self._enter, pending, phase))
+
+    def _judge_minimum(self, pending: Pending, values: Floats, pushed: Pushed, minimum: float) -> None:
+        measured = pushed.mean if pending.plan.of_mean else values
+        below = measured < minimum
+        if pending.plan.of_mean:
+            below &= pushed.count >= pending.plan.min_samples
+        for at in np.flatnonzero(below).tolist():
+            self._note_at(pending, at, partial(self._say_breach, pending, at, pushed, float(measured[at]), minimum))
+
+    def _inherit(self, version: Version) -> None:
+        """Whether the version before was in drift when this one began; its own values have been judged by now."""
+        position, former = self._begun.pop(id(version), (0, None))
+        for metric, series in former.series.items() if former else ():
+            pending = self._pending.get((id(former), metric))
+            phase = pending.phase_before(position) if pending else series.phase
+            version.after_drift |= phase is ModelState.DRIFT and self._is_watched(metric)
+
+    def _is_watched(self, metric: str) -> bool:
+        return self._plans.of(self._state.model, metric).detector is not None
+
+    def _note_at(self, pending: Pending, at: int, act: Callable[[], None]) -> None:
+        self._findings.append(Finding(pending.positions[at], pending.inputs[at], act))
+
+    # Third pass: in order again.
+
+    def _say(self) -> None:
+        self._findings.sort(key=lambda finding: finding.position)
+        for number, finding in enumerate(self._findings):
+            finding.act()
+            last = number + 1 == len(self._findings) or self._findings[number + 1].input != finding.input
+            if last and self._changed is not None:
+                time = self._source(finding.input).message.timestamp
+                self._say_status(finding.input, self._changed, time)
+
+    def _change(self, version: Version) -> None:
+        self._changed = version
+
+    def _enter(self, pending: Pending, phase: ModelState) -> None:
+        pending.series.phase = phase
+        self._changed = pending.version
+
+    def _say_drift(self, pending: Pending, at: int, pushed: Pushed, verdict: Verdict) -> None:
+        value = self._value(pending, at, pushed, pending.values[at])
+        self._publish.drift(self._source(pending.inputs[at]), value, verdict)
+
+    def _say_breach(self, pending: Pending, at: int, pushed: Pushed, measured: float, minimum: float) -> None:
+        value = self._value(pending, at, pushed, measured)
+        self._publish.breach(self._source(pending.inputs[at]), value, minimum)
+
+    def _value(self, pending: Pending, at: int, pushed: Pushed, value: float) -> Value:
+        return Value(pending.metric, pending.plan, value, pushed.summary(at), pending.numbers_from + at)
+
+    def _say_external(self, index: int, p_value: float) -> None:
+        self._publish.external_drift(self._source(index), p_value)
+
+    def _say_silence(self, index: int, silent: bool, version: Version, time: datetime) -> None:
+        self._silent = silent
+        seconds = self._timeout / 1000
+        text = f"nothing has come for {seconds:g} s" if silent else "records come again"
+        self._publish.alert("silence", "error", text, version.name, time, "firing" if silent else "resolved")
+        self._say_status(index, version, time)
+
+    def _say_status(self, index: int, version: Version, time: datetime) -> None:
+        self._changed = None
+        counts = dict(self._counts)
+        for kind, indices in self._seen.items():
+            if seen := bisect_right(indices, index):
+                counts[kind] = counts.get(kind, 0) + seen
+        self._publish.status(self._silent, counts, self._rules(index, version), version.name, time)
+
+    def _rules(self, index: int, version: Version) -> list[WatchedSeries]:
+        """The watched series of a version as they were after an input."""
+        rules = []
+        for metric, series in version.series.items():
+            pending, plan = self._pending.get((id(version), metric)), self._plans.of(self._state.model, metric)
+            window = pending.window_after(index) if pending else series.window.summary()
+            if plan.detector is not None and window is not None:
+                rules.append(WatchedSeries(metric, plan, series.phase, window))
+        return rules
+
+    def _source(self, index: int) -> Source:
+        if index not in self._sources:
+            event = self._inputs[index]
+            assert isinstance(event, Event), "only records have a cause"
+            self._sources[index] = Source(event.message, cause_of(event))
+        return self._sources[index]

@@ -1,0 +1,169 @@
+"""Makes the monitor's messages: ids from the key's own counters, times from the cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from agents.drift import Verdict
+from agents.monitor.phases import is_worse
+from agents.monitor.plan import Plan
+from agents.monitor.state import MonitorState
+from schemas.alerts import Alert
+from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
+from schemas.ids import output_id
+from schemas.message import Message, OutputMessage
+from schemas.status import ModelState, ModelStatus, RuleStatus
+from streams.records import Output
+from streams.windows import Summary
+
+STAGE: Final = "monitor"
+
+MAX_TEXT: Final = 10_000
+
+#: A model is as the first of these that one of its rules is in: warming only while no rule can tell.
+_PRECEDENCE: Final = (ModelState.DRIFT, ModelState.RECOVERED, ModelState.OK, ModelState.WARMING)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The record that an output is about, and how outputs refer to it."""
+
+    message: Message
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a series, in its window, with its number in the series (the first is 1)."""
+
+    metric: str
+    plan: Plan
+    value: float
+    window: Summary
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSeries:
+    """A series that a rule watches, as the status reports it."""
+
+    metric: str
+    plan: Plan
+    phase: ModelState
+    window: Summary
+
+
+class Publisher:
+    """Collects the outputs of one step in order, and advances the key's counter of outputs."""
+
+    def __init__(self, state: MonitorState) -> None:
+        self._state = state
+        self.outputs: list[Output] = []
+
+    def drift(self, source: Source, at: Value, verdict: Verdict) -> None:
+        """`drift_detected`: the detector that watches the series fired, or warned, on a value."""
+        plan = at.plan
+        self._add(
+            DriftDetected(
+                event_id=self._value_id(source, at, plan.rule, "drift_detected"),
+                rule=plan.rule,
+                detector=plan.detector_name,
+                statistic=verdict.statistic,
+                threshold=verdict.threshold,
+                p_value=verdict.p_value,
+                direction="worse" if is_worse(verdict, plan.higher_is_better) else "better",
+                severity="drift" if verdict.drift else "warning",
+                **self._of_value(source, at),
+            )
+        )
+
+    def breach(self, source: Source, at: Value, minimum: float) -> None:
+        """A value (or mean) below a retrain rule's minimum: `threshold_breached`, or drift where the rule says so."""
+        rule = at.plan.minimum_rule
+        if not at.plan.minimum_is_drift:
+            identity = self._value_id(source, at, rule, "threshold_breached")
+            self._add(ThresholdBreached(event_id=identity, rule=rule, threshold=minimum, **self._of_value(source, at)))
+            return
+        self._add(
+            DriftDetected(
+                event_id=self._value_id(source, at, rule, "drift_detected"),
+                rule=rule,
+                detector="threshold",
+                statistic=at.value,
+                threshold=minimum,
+                direction="worse",
+                severity="drift",
+                **self._of_value(source, at),
+            )
+        )
+
+    def external_drift(self, source: Source, p_value: float) -> None:
+        """Another monitor's finding, passed on with where it came from."""
+        common = self._common("external_drift", source.message.model_version, source.message.timestamp)
+        self._add(ExternalDrift(p_value=p_value, cause=source.cause, **common))
+
+    def alert(
+        self,
+        kind: str,
+        severity: Literal["info", "warning", "error"],
+        text: str,
+        version: str,
+        time: datetime,
+        state: Literal["firing", "resolved"] = "firing",
+    ) -> None:
+        """`alert`: what a person should know."""
+        common = self._common(f"alert {kind}", version, time)
+        self._add(Alert(kind=kind, severity=severity, state=state, message=text[:MAX_TEXT], **common), "alerts")
+
+    def status(
+        self, silent: bool, counts: dict[str, int], rules: list[WatchedSeries], version: str, time: datetime
+    ) -> None:
+        """`model_status`: how the model is doing, and each of its rules."""
+        phases = {rule.phase for rule in rules}
+        worst = next((phase for phase in _PRECEDENCE if phase in phases), ModelState.OK)
+        reports = [
+            RuleStatus(
+                rule=rule.plan.rule, metric=rule.metric, state=rule.phase, window=summary_of(rule.plan, rule.window)
+            )
+            for rule in rules
+        ]
+        state = ModelState.SILENT if silent else worst
+        common = self._common("model_status", version, time)
+        self._add(ModelStatus(state=state, counts=counts, rules=reports, **common), "status")
+
+    def _of_value(self, source: Source, at: Value) -> dict[str, Any]:
+        return {
+            "model_name": self._state.model,
+            "model_version": source.message.model_version,
+            "timestamp": source.message.timestamp,
+            "metric": at.metric,
+            "value": at.value,
+            "window": summary_of(at.plan, at.window),
+            "cause": source.cause,
+        }
+
+    def _value_id(self, source: Source, at: Value, rule: str, kind: str) -> str:
+        version = source.message.model_version
+        return output_id(STAGE, self._state.model, version, at.metric, "", rule, kind, at.number)
+
+    def _common(self, kind: str, version: str, time: datetime) -> dict[str, Any]:
+        self._state.sequence += 1
+        identity = output_id(STAGE, self._state.model, version, "", "", "", kind, self._state.sequence)
+        return {
+            "event_id": identity,
+            "model_name": self._state.model,
+            "model_version": version,
+            "timestamp": time,
+        }
+
+    def _add(self, message: OutputMessage | ExternalDrift, topic: str = "drift") -> None:
+        self.outputs.append(Output(topic, self._state.model, message))
+
+
+def summary_of(plan: Plan, window: Summary) -> WindowSummary:
+    """A window as messages report it."""
+    return WindowSummary(
+        size=plan.size, count=window.count, mean=window.mean, std=window.std, min=window.min, max=window.max
+    )

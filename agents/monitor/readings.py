@@ -1,0 +1,42 @@
+"""What a message on `metrics` says: values for the windows, or something to be told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import ne
+from typing import Literal
+
+from agents.monitor.plan import AVERAGE_PRECISION_RECALL, ERROR, SCORE
+from schemas.message import Message
+from schemas.metrics import DataQualityIssue, InferenceFailure, Metrics, Outcomes, SchemaDrift, ValidationScore
+
+Reading = tuple[str, Sequence[float]]
+Notice = tuple[str, Literal["warning", "error"], str]
+
+
+def readings(message: Message, with_average: bool) -> list[Reading]:
+    """(metric, values) of every number in a message, in a fixed order; `error` is 0 or 1 for each outcome.
+
+    `with_average` adds (precision + recall) / 2 where both came.
+    """
+    if isinstance(message, Metrics):
+        found: list[Reading] = [(metric, (value,)) for metric, value in message.values().items()]
+        if with_average and message.precision is not None and message.recall is not None:
+            found.append((AVERAGE_PRECISION_RECALL, ((message.precision + message.recall) / 2,)))
+        return found
+    if isinstance(message, Outcomes):
+        return [(ERROR, [float(wrong) for wrong in map(ne, message.y_true, message.y_pred)])]
+    if isinstance(message, ValidationScore):
+        return [(SCORE, (message.score,))]
+    return []
+
+
+def notice_of(message: Message) -> Notice | None:
+    """Kind, severity and text of the alert that a message calls for by itself; None if it calls for none."""
+    if isinstance(message, InferenceFailure):
+        return "inference_failure", "error", message.error or "the model could not serve a request"
+    if isinstance(message, SchemaDrift):
+        return "schema_drift", "warning", message.detail or "the schema of the inputs changed"
+    if isinstance(message, DataQualityIssue):
+        return "data_quality_issue", "warning", message.detail or "the inputs are suspect"
+    return None

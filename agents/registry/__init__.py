@@ -1,0 +1,1 @@
+"""Where model versions and their artifacts are kept."""

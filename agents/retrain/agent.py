@@ -1,0 +1,65 @@
+"""The retrain policy's shell: takes requests from their topic to where the settings want them besides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from agents.retrain.delivery import RequestDelivery
+from agents.settings import Settings
+from schemas.message import InvalidMessage
+from schemas.parse import parser_for
+from schemas.retrain import RetrainRequest
+from streams.settings import EngineSettings
+
+log = logging.getLogger(__name__)
+
+GROUP = "retrain-delivery"
+
+
+class RequestDispatcher:
+    """Reads the retrain topic in a group of its own and delivers request by request, at least once."""
+
+    def __init__(self, settings: Settings, engine: EngineSettings) -> None:
+        self._delivery, self._engine = RequestDelivery(settings), engine
+        self._parse = parser_for(RetrainRequest)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin, if any rule delivers anywhere."""
+        if self._delivery.needed:
+            self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End; a request being delivered is delivered again by the next worker."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        consumer = AIOKafkaConsumer(
+            self._engine.topic("retrain"),
+            bootstrap_servers=self._engine.bootstrap_servers,
+            group_id=self._engine.group(GROUP),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            async for record in consumer:
+                await self._deliver(record)
+                await consumer.commit({TopicPartition(record.topic, record.partition): record.offset + 1})
+        finally:
+            await consumer.stop()
+
+    async def _deliver(self, record: ConsumerRecord) -> None:
+        try:
+            request = self._parse(record.value, record.headers)
+        except InvalidMessage as problem:
+            log.warning("%s [%d] at %d is no request: %s", record.topic, record.partition, record.offset, problem)
+            return
+        assert isinstance(request, RetrainRequest)
+        await self._delivery.deliver(request)

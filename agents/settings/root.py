@@ -1,0 +1,116 @@
+"""Everything an operator may set, with its default."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
+from streams.duration import Duration, PositiveDuration
+
+Agent = Literal["monitor", "retrain", "tuner"]
+
+AGENTS: tuple[Agent, ...] = get_args(Agent)
+"""The stages a worker can run."""
+
+_SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,100}")
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_not_bool)]
+RuleT = TypeVar("RuleT", bound=Rule)
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set, complete with defaults. Immutable. `load_settings` adds the file."""
+
+    model_config = SettingsConfigDict(env_prefix="VISUTILITY_", extra="forbid", frozen=True, env_ignore_empty=True)
+
+    bootstrap_servers: str | None = None
+    topic_prefix: str = "visutility."
+    partitions: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 4
+    replication_factor: Annotated[WholeNumber, Field(ge=1, le=100)] = 1
+    data_dir: Path = Path(".visutility")
+    delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    checkpoint_interval: PositiveDuration = timedelta(seconds=1)
+    checkpoint_records: Annotated[WholeNumber, Field(ge=1)] = 50_000
+    output_linger: Duration = timedelta(milliseconds=20)
+    session_timeout: PositiveDuration = timedelta(seconds=10)
+    log_format: Literal["auto", "human", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_events: bool = False
+    heartbeat_timeout: PositiveDuration = timedelta(minutes=5)
+    agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split)] = list(AGENTS)
+    retrain_budget_per_hour: Annotated[WholeNumber, Field(ge=1)] | None = None
+    monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
+    retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
+    tune: list[TuneRule] = Field(default_factory=list)
+
+    RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *sources: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: `load_settings` puts file and environment together, so that it can name the culprit."""
+        return (init_settings,)
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _servers_have_ports(cls, servers: str | None) -> str | None:
+        for server in (servers or "").split(",") if servers is not None else ():
+            found = _SERVER.fullmatch(server.strip())
+            if found is None or not 0 < int(found[1]) < 65_536:
+                raise ValueError("expected HOST:PORT, or several separated by commas")
+        return servers
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _prefix_is_a_topic_name(cls, prefix: str) -> str:
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("expected at most 100 letters, digits, '.', '_' and '-'")
+        return prefix
+
+    @field_validator("agents")
+    @classmethod
+    def _some_agent(cls, agents: list[str]) -> list[str]:
+        if not agents:
+            raise ValueError(f"expected at least one of {', '.join(AGENTS)}")
+        return list(dict.fromkeys(agents))
+
+    @field_validator(*RULES)
+    @classmethod
+    def _names_differ(cls, rules: list[RuleT]) -> list[RuleT]:
+        """Outputs carry the rule's name, and their ids are made from it."""
+        names = [rule.name for rule in rules]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise ValueError(f"expected names that differ, but entries {names.index(name)} and {index} are alike")
+        return rules
+
+    def monitor_rule(self, model_name: str, metric: str) -> MonitorRule | None:
+        """The first monitor rule for this metric of this model; None if it is kept but not watched."""
+        return next((rule for rule in self.monitor if rule.metric == metric and rule.matches(model_name)), None)
+
+    def retrain_rule(self, model_name: str) -> RetrainRule | None:
+        """The first retrain rule for this model; None if it is never retrained."""
+        return next((rule for rule in self.retrain if rule.matches(model_name)), None)
+
+    def tune_rule(self, model_name: str) -> TuneRule | None:
+        """The first tune rule for this model; None if requests for it are left to others."""
+        return next((rule for rule in self.tune if rule.matches(model_name)), None)

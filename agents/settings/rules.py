@@ -1,0 +1,191 @@
+"""The rules of the settings file: what is watched, when to retrain, how to tune. The first match wins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    field_validator,
+    model_validator,
+)
+
+from agents.tuner.space import parse_space
+from streams.duration import Duration, PositiveDuration
+
+RATIO_METRICS = ("accuracy", "precision", "recall", "f1_score", "error")
+"""Metrics that lie in [0, 1]; "error" is the share of wrong predictions among outcomes."""
+
+METRICS = (*RATIO_METRICS, "score")
+"""Metrics by name; any other number of a `metrics` message is "extras.NAME". "score" is a validation score's."""
+
+_OBJECTIVE = re.compile(r"[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?")
+_WEB_ADDRESS = re.compile(r"https?://\S{1,2000}")
+
+
+def _metric_name(value: object) -> object:
+    if value == "validation_score":
+        return "score"
+    if isinstance(value, str) and (value in METRICS or (value.startswith("extras.") and len(value) > len("extras."))):
+        return value
+    raise ValueError(f'expected one of {", ".join(METRICS)} or "extras.NAME"')
+
+
+def _objective(text: str) -> str:
+    if not _OBJECTIVE.fullmatch(text):
+        raise ValueError('expected "package.module:function" or the name of an entry point')
+    return text
+
+
+def _web_address(text: str) -> str:
+    if not _WEB_ADDRESS.fullmatch(text):
+        raise ValueError("expected an address that begins with http:// or https://")
+    return text
+
+
+def _false_is_none(value: object) -> object:
+    """TOML has no null, so `false` switches an optional table off."""
+    return None if value is False else value
+
+
+Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
+MetricName = Annotated[str, BeforeValidator(_metric_name)]
+Pattern = Annotated[str, Field(min_length=1, max_length=249)]
+
+
+class Table(BaseModel):
+    """A table of the file: every key known, every value of its own type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Rule(Table):
+    """An entry of a list of rules: for which models it holds, and its name in outputs."""
+
+    name: Annotated[str, Field(max_length=100)] = ""
+    models: Pattern = "*"
+
+    @model_validator(mode="after")
+    def _name_by_content(self) -> Self:
+        if not self.name:
+            # Defaults are left out: spelling one out, or a key added by a later version, does not rename the rule.
+            table = self.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+            content = json.dumps([type(self).__name__, table], sort_keys=True)
+            object.__setattr__(self, "name", hashlib.sha256(content.encode()).hexdigest()[:12])
+        return self
+
+    def matches(self, model_name: str) -> bool:
+        """Whether the rule's pattern (shell style, case counts) fits the model's name."""
+        return fnmatchcase(model_name, self.models)
+
+
+class WindowSettings(Table):
+    """A sliding window by count: `size` values are kept, and none is judged before `min_samples` are there."""
+
+    size: Annotated[int, Field(ge=2, le=1_000_000)] = 500
+    min_samples: Annotated[int, Field(ge=2, le=1_000_000)] = 50
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> Self:
+        if self.min_samples > self.size:
+            raise ValueError(f"expected min_samples <= size, got min_samples {self.min_samples} and size {self.size}")
+        return self
+
+
+class DetectorSettings(Table):
+    """Which detector watches a metric, and its parameters."""
+
+    name: Literal["z_score"] = "z_score"
+    threshold: Annotated[FiniteFloat, Field(gt=0)] = 3.0
+    direction: Literal["both", "up", "down"] = "both"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keyword arguments for `agents.drift.make_detector(name, …)`."""
+        return self.model_dump(exclude={"name"})
+
+
+class MonitorRule(Rule):
+    """How one metric of the models that match is watched."""
+
+    metric: MetricName = "accuracy"
+    window: WindowSettings = WindowSettings()
+    detector: DetectorSettings = DetectorSettings()
+    higher_is_better: bool | None = None
+
+    @property
+    def higher_wins(self) -> bool:
+        """`higher_is_better`, or where it is not set what the metric's name says: only for "error" is less better."""
+        return self.metric != "error" if self.higher_is_better is None else self.higher_is_better
+
+
+class ExternalDriftSettings(Table):
+    """When another monitor's p-value counts as drift. `p_value_above` is for producers that send a confidence."""
+
+    direction: Literal["p_value_below", "p_value_above"] = "p_value_below"
+    threshold: Ratio = 0.05
+
+
+class DeliverySettings(Table):
+    """Where a retrain request goes besides its topic: to a web address, or to the standard input of a command."""
+
+    webhook: Annotated[str, AfterValidator(_web_address)] | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.webhook is None) == (self.command is None):
+            raise ValueError('expected either "webhook" or "command"')
+        return self
+
+
+class RetrainRule(Rule):
+    """When the models that match are to be trained again."""
+
+    on_drift: bool = True
+    on_improvement: bool = False
+    min: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    of: Literal["value", "mean"] = "value"
+    min_average_precision_recall: Ratio | None = None
+    average_precision_recall_is_drift: bool = False
+    external_drift: Annotated[ExternalDriftSettings | None, BeforeValidator(_false_is_none)] = ExternalDriftSettings()
+    cooldown: Duration = timedelta(minutes=30)
+    dry_run: bool = False
+    deliver: DeliverySettings | None = None
+
+    @field_validator("min")
+    @classmethod
+    def _ratios_in_range(cls, minima: dict[str, float]) -> dict[str, float]:
+        for metric, minimum in minima.items():
+            if metric in RATIO_METRICS and not 0 <= minimum <= 1:
+                raise ValueError(f"expected a number in [0, 1] for {metric}, got {minimum}")
+        return minima
+
+
+class TuneRule(Rule):
+    """How the models that match are tuned when a retrain request comes."""
+
+    objective: Annotated[str, AfterValidator(_objective)]
+    sampler: Literal["random"] = "random"
+    trials: Annotated[int, Field(ge=1, le=100_000)] = 10
+    parallel: Annotated[int, Field(ge=1, le=1_000)] = 1
+    timeout: PositiveDuration = timedelta(seconds=60)
+    direction: Literal["maximize", "minimize"] = "maximize"
+    space: Annotated[dict[str, Any], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("space")
+    @classmethod
+    def _can_be_sampled(cls, space: dict[str, Any]) -> dict[str, Any]:
+        parse_space(space)
+        return space

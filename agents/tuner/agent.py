@@ -1,0 +1,123 @@
+"""The tuner's shell: runs what `TunerStage.work` names, and feeds the results back as messages."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from agents.tuner.pool import TrialPool
+from agents.tuner.stage import TunerStage
+from agents.tuner.study import TunerState
+from agents.tuner.work import TrialWork, Work
+from agents.tuner.worker import TrainingCall, TrialCall, error_line
+from schemas.message import Message
+
+log = logging.getLogger(__name__)
+
+Feed = Callable[[str, Message], Awaitable[None] | None]
+"""Takes a model's name and a result for it; may be a coroutine function. Called on the event loop."""
+
+Place = tuple[int, str]
+
+
+class TrialRunner:
+    """Runs the trials and trainings of all models of this process. All methods belong to one event loop.
+
+    Call `reconcile` for a model after each commit that changed it and when its partition was restored, `drop` when a
+    partition is lost or its transaction was aborted (its results were then lost with it, so what the restored state
+    names runs again). `feed` gets each result once; if it raises, the work is done anew at the next `reconcile`.
+    """
+
+    def __init__(self, stage: TunerStage, feed: Feed, artifacts: Path, pool: TrialPool | None = None) -> None:
+        self._stage, self._feed, self._artifacts = stage, feed, str(artifacts.absolute())
+        self._pool = pool or TrialPool()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[Place, dict[str, asyncio.Task[None]]] = {}
+        # Fed back, but perhaps not in the state yet: a commit of something else must not start it again.
+        self._fed: dict[Place, set[str]] = {}
+
+    @property
+    def running(self) -> int:
+        """How many pieces of work are running or wait for a free process."""
+        return sum(len(tasks) for tasks in self._running.values())
+
+    def reconcile(self, partition: int, model_name: str, state: TunerState) -> None:
+        """Start what the state names and is not running; cancel what runs and is no longer named."""
+        place = (partition, model_name)
+        named = {work.id: work for work in self._stage.work(state)}
+        tasks = self._running.get(place, {})
+        for work_id in [running for running in tasks if running not in named]:
+            tasks.pop(work_id).cancel()
+        fed = self._fed.get(place, set()) & set(named)
+        self._fed[place] = fed
+        for work_id, work in named.items():
+            if work_id not in fed and work_id not in tasks:
+                task = asyncio.get_running_loop().create_task(self._do(place, work), name=f"tuner {work_id}")
+                self._running.setdefault(place, {})[work_id] = task
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        self._forget_if_idle(place)
+
+    def drop(self, partition: int) -> None:
+        """Cancel everything of a partition and forget what was fed back for it."""
+        for place in [place for place in self._running if place[0] == partition]:
+            for task in self._running.pop(place).values():
+                task.cancel()
+        for place in [place for place in self._fed if place[0] == partition]:
+            del self._fed[place]
+
+    async def close(self) -> None:
+        """Cancel everything and end the processes."""
+        tasks = list(self._tasks)
+        self._running.clear()
+        self._fed.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._pool.close()
+
+    async def _do(self, place: Place, work: Work) -> None:
+        try:
+            message = await self._result(work)
+        except Exception as problem:  # noqa: BLE001 (what came back fits no message: an empty metric name, say)
+            log.warning("%s of %s failed: %s", work.id, place[1], problem)
+            message = work.failed(error_line(problem))
+        finally:
+            # No longer running before it is fed: the commit that feeding leads to may reconcile at once, which must
+            # not cancel this task. And a cancelled task's entry may be its successor's already.
+            tasks = self._running.get(place, {})
+            if tasks.get(work.id) is asyncio.current_task():
+                del tasks[work.id]
+                self._forget_if_idle(place)
+        await self._feed_back(place, work, message)
+
+    async def _feed_back(self, place: Place, work: Work, message: Message) -> None:
+        self._fed.setdefault(place, set()).add(work.id)
+        try:
+            fed = self._feed(place[1], message)
+            if inspect.isawaitable(fed):
+                await fed
+        except Exception:
+            log.exception("the result of %s of %s was not taken; it is done again", work.id, place[1])
+            self._fed.get(place, set()).discard(work.id)
+            self._forget_if_idle(place)
+
+    async def _result(self, work: Work) -> Message:
+        request = work.request.to_json()
+        if isinstance(work, TrialWork):
+            limit = work.timeout_seconds
+            trial = TrialCall(work.objective, request, work.number, work.params, work.seed, work.incumbent, limit)
+            ended = await self._pool.run_trial(trial)
+            return work.result(ended.score, ended.error, ended.seconds)
+        training = TrainingCall(work.objective, request, work.params, self._artifacts, work.timeout_seconds)
+        ended = await self._pool.run_training(training)
+        return work.result(ended.url, ended.sha256, ended.metrics, ended.error, ended.seconds)
+
+    def _forget_if_idle(self, place: Place) -> None:
+        if not self._running.get(place):
+            self._running.pop(place, None)
+        if not self._fed.get(place):
+            self._fed.pop(place, None)

@@ -1,0 +1,90 @@
+"""Tuning as a library call, without Kafka: a search in this process, one trial after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from agents.tuner.objective import LoadedObjective, RunningTrial, load_objective
+from agents.tuner.samplers import make_sampler
+from agents.tuner.worker import error_line
+from schemas.ids import output_id
+from schemas.trials import TrialResult, TrialState
+
+
+def tune(
+    objective: Callable[..., Any] | str,
+    space: Mapping[str, Any],
+    trials: int,
+    *,
+    sampler: str = "random",
+    seed: int | None = None,
+    data: Any = None,
+    model_name: str = "local",
+    **sampler_params: Any,
+) -> list[TrialResult]:
+    """Run `trials` trials of an objective and return how each ended, in order. A trial that raises has failed.
+
+    `objective(trial, data)` (or `objective(trial)`) returns a finite score or a dict with the key "score"; it may also
+    be named by import path or entry point (`agents.tuner.objective`). `space` is a search space as data. The same
+    `seed` gives the same parameters; None takes another one each time. It runs in this process, so nothing ends a
+    trial that hangs. Raises `ValueError` for an unusable space, sampler, seed, objective or number of trials.
+
+    >>> results = tune(lambda trial: -abs(trial.params["lr"] - 0.05), {"lr": [0.0, 1.0]}, trials=20, seed=1)
+    >>> abs(max(results, key=lambda result: result.score).params["lr"] - 0.05) < 0.2
+    True
+    """
+    count: Any = trials  # whatever a caller without a type checker passes
+    if type(count) is not int or count < 1:
+        raise ValueError(f"trials: expected a whole number from 1, got {count!r}")
+    loaded = _loaded(objective)
+    chooser = make_sampler(sampler, space, seed, **sampler_params)
+    study_id = output_id("tuner", model_name, "", "score", "", loaded.name, "study", seed or 0)
+    results = []
+    for _ in range(trials):
+        trial = chooser.ask()
+        running = RunningTrial(trial.number, dict(trial.params), _trial_seed(seed or 0, trial.number))
+        score, error, seconds = _run(loaded, running, data)
+        chooser.tell(trial.number, score)
+        results.append(
+            TrialResult(
+                event_id=output_id("tuner", model_name, "", "score", "", loaded.name, "trial_result", trial.number),
+                model_name=model_name,
+                timestamp=datetime.now(UTC),  # noqa: TID251 (a library call, not a step)
+                trial_id=f"{study_id}:{trial.number}",
+                study_id=study_id,
+                number=trial.number,
+                params=trial.params,
+                score=score,
+                state=TrialState.COMPLETE if error is None else TrialState.FAILED,
+                duration_seconds=seconds,
+                error=error,
+            )
+        )
+    return results
+
+
+def _loaded(objective: Callable[..., Any] | str) -> LoadedObjective:
+    if isinstance(objective, str):
+        return load_objective(objective)
+    if not callable(objective):
+        raise ValueError(f"objective: expected something to call or its name, got {type(objective).__name__}")
+    function: Callable[..., Any] = objective() if isinstance(objective, type) else objective
+    return LoadedObjective(getattr(function, "__qualname__", type(function).__name__), function)
+
+
+def _run(objective: LoadedObjective, trial: RunningTrial, data: Any) -> tuple[float | None, str | None, float]:
+    began = time.perf_counter()
+    score, error = None, None
+    try:
+        score = objective.score(trial, data)
+    except Exception as problem:  # noqa: BLE001 (whatever the user's code raises fails its trial alone)
+        error = error_line(problem)
+    return score, error, time.perf_counter() - began
+
+
+def _trial_seed(seed: int, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4], "big")

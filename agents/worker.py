@@ -1,0 +1,157 @@
+"""A worker: the configured stages in one process, and what belongs around them: topics, trials, deliveries, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Any
+
+from agents.monitor.agent import SubscriberListener
+from agents.monitor.stage import MonitorStage
+from agents.retrain.agent import RequestDispatcher
+from agents.retrain.stage import RetrainStage
+from agents.settings import Settings
+from agents.tuner.agent import TrialRunner
+from agents.tuner.stage import TunerStage
+from agents.tuner.study import TunerState
+from schemas.message import Message
+from streams.owner import Commit, Listener
+from streams.partitioner import partition_of
+from streams.processor import Processor
+from streams.settings import EngineSettings
+from streams.stage import Stage
+from streams.topics import create_topics, wanted_topics
+from streams.worker import StreamWorker
+
+log = logging.getLogger(__name__)
+
+
+class MissingBroker(ValueError):
+    """No broker was named."""
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """The engine's part of the settings. Raises `MissingBroker`."""
+    if settings.bootstrap_servers is None:
+        raise MissingBroker(
+            "no broker: set bootstrap_servers in visutility.toml, VISUTILITY_BOOTSTRAP_SERVERS or --bootstrap HOST:PORT"
+        )
+    return EngineSettings(
+        bootstrap_servers=settings.bootstrap_servers,
+        topic_prefix=settings.topic_prefix,
+        partitions=settings.partitions,
+        data_dir=settings.data_dir,
+        delivery=settings.delivery,
+        checkpoint_interval=settings.checkpoint_interval.total_seconds(),
+        checkpoint_records=settings.checkpoint_records,
+        output_linger=settings.output_linger.total_seconds(),
+        session_timeout=settings.session_timeout.total_seconds(),
+    )
+
+
+class Worker:
+    """Runs the stages that `settings.agents` names. Start it, wait for a failure or a signal, stop it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._engine = settings, engine_settings(settings)
+        self._listeners: dict[str, list[Listener[Any]]] = {"monitor": [SubscriberListener(settings)]}
+        self._trials: TrialRunner | None = None
+        self._dispatcher = RequestDispatcher(settings, self._engine)
+        self._streams = StreamWorker(self._stages(), self._engine, self._listeners)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every stage has its partitions restored and is reading."""
+        return self._streams.ready
+
+    async def start(self) -> None:
+        """Create what topics are missing, then join, restore and begin."""
+        if self._engine.delivery == "at_least_once":
+            log.warning("delivery is at least once: after a crash, outputs since the last checkpoint are repeated")
+        await create_topics(
+            self._engine.bootstrap_servers,
+            wanted_topics(self._engine, self._settings.agents),
+            replication_factor=self._settings.replication_factor,
+        )
+        await self._streams.start()
+        if "retrain" in self._settings.agents:
+            await self._dispatcher.start()
+
+    async def wait(self) -> None:
+        """Return never; raise what made a stage fail."""
+        await self._streams.wait()
+
+    async def stop(self) -> None:
+        """Checkpoint, leave the groups, end running trials. Takes less than ten seconds."""
+        if self._trials is not None:
+            await self._trials.close()
+        await self._dispatcher.stop()
+        await self._streams.stop()
+
+    def _stages(self) -> list[Stage[Any]]:
+        stages: dict[str, Stage[Any]] = {}
+        for name in self._settings.agents:
+            if name == "monitor":
+                stages[name] = MonitorStage(self._settings)
+            elif name == "retrain":
+                stages[name] = RetrainStage(self._settings)
+            else:
+                stages[name] = tuner = TunerStage(self._settings)
+                self._trials = TrialRunner(tuner, self._feed, self._settings.data_dir / "artifacts")
+                self._listeners[name] = [TrialListener(self._trials)]
+        return list(stages.values())
+
+    def _feed(self, model_name: str, message: Message) -> None:
+        partition = partition_of(model_name, self._settings.partitions)
+        self._streams.app("tuner").engine.feed(partition, message)
+
+
+class TrialListener:
+    """Keeps the trial runner in step with what is durable: a trial begins only after the commit that asked for it."""
+
+    wants_events = False
+
+    def __init__(self, runner: TrialRunner) -> None:
+        self._runner = runner
+
+    def opened(self, partition: int, processor: Processor[TunerState]) -> None:
+        for model_name, state in processor.states():
+            self._runner.reconcile(partition, model_name, state)
+
+    def committed(self, partition: int, processor: Processor[TunerState], commit: Commit) -> None:
+        for model_name in commit.keys:
+            self._runner.reconcile(partition, model_name, processor.state(model_name))
+
+    def closed(self, partition: int) -> None:
+        self._runner.drop(partition)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; the exit code. Failures are one log line that says what to do."""
+    return asyncio.run(_run(Worker(settings)))
+
+
+async def _run(worker: Worker) -> int:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    told = asyncio.ensure_future(stopped.wait())
+    running = asyncio.ensure_future(_start_and_wait(worker))
+    try:
+        await asyncio.wait({told, running}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            log.info("stopping")
+            return 0
+        if problem := running.exception():
+            log.error("%s: %s", type(problem).__name__, problem)
+        return 1
+    finally:
+        running.cancel()
+        await worker.stop()
+
+
+async def _start_and_wait(worker: Worker) -> None:
+    await worker.start()
+    log.info("ready")
+    await worker.wait()

@@ -1,0 +1,1 @@
+"""How messages travel: brokers, transport, tables, checkpoints, dead letters. Knows nothing of drift or tuning."""

@@ -1,0 +1,270 @@
+"""All partitions of one stage in this process: who owns what, and what happens when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from aiokafka.errors import IllegalStateError, InvalidProducerEpoch, ProducerFenced
+from faust.types import TP
+
+from schemas.message import Message
+from streams.outbox import CommitOffsets, NotCommitted, Outbox, PlainOutbox, TransactionalOutbox
+from streams.owner import Gap, Listener, PartitionOwner
+from streams.restore import StateMismatch, restore
+from streams.settings import EngineSettings
+from streams.stage import Stage
+from streams.store import CheckpointedTable
+from streams.transport import Batch
+
+S = TypeVar("S")
+log = logging.getLogger(__name__)
+
+#: Another owner exists, or may: wait for the group to tell before taking the partition back.
+FENCED = (ProducerFenced, InvalidProducerEpoch, NotCommitted)
+
+#: Seconds after which a partition whose batches still begin too late is sought again.
+SEEK_AGAIN = 1.0
+
+#: Seconds before a partition is reopened after a failure that was not a fencing; failures within the period before
+#: the worker stops.
+RETRY_DELAY, RETRIES, RETRY_PERIOD = 1.0, 5, 600.0
+
+
+class InputConsumer(Protocol):
+    """What the engine asks of the consumer."""
+
+    async def seek_to(self, tp: TP, offset: int) -> None: ...
+    async def committed(self, tp: TP) -> int | None: ...
+    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]: ...
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]: ...
+    def end_position(self, tp: TP) -> int | None: ...
+    @property
+    def commit_offsets(self) -> CommitOffsets: ...
+
+
+class Engine(Generic[S]):
+    """Owns the stage's partitions that the group assigned to this process."""
+
+    def __init__(
+        self, stage: Stage[S], inputs: Sequence[str], settings: EngineSettings, listeners: Sequence[Listener[S]] = ()
+    ) -> None:
+        self.stage, self.settings = stage, settings
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._inputs, self._listeners = inputs, listeners
+        self._owners: dict[int, PartitionOwner[S]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sought_at: dict[tuple[TP, int], float] = {}
+        self._failures: dict[int, list[float]] = {}
+        self._stopping = False
+
+    def attach(self, table: CheckpointedTable, consumer: Callable[[], InputConsumer]) -> None:
+        """Give the engine its table and its consumer, which exist only after it."""
+        self._table, self._consumer = table, consumer
+
+    @property
+    def ready(self) -> bool:
+        """Whether every owned partition is restored and reading."""
+        return all(owner.is_open for owner in self._owners.values())
+
+    @property
+    def partitions(self) -> list[int]:
+        return sorted(self._owners)
+
+    def owner(self, partition: int) -> PartitionOwner[S] | None:
+        """The open owner of a partition, None if this process does not have it now."""
+        owner = self._owners.get(partition)
+        return owner if owner is not None and owner.is_open else None
+
+    def expected_positions(self) -> dict[TP, int]:
+        """The next position of every input of every open partition."""
+        return {tp: at for owner in self._owners.values() if owner.is_open for tp, at in owner.expected.items()}
+
+    # --- assignment: called from the rebalance callback (fence, revoke) and from the recovery after it (open)
+
+    async def fence(self, assigned: Iterable[TP]) -> None:
+        """Take the assigned partitions from their former owners; nothing is read yet."""
+        topics = set(self._inputs)
+        wanted = {tp.partition for tp in assigned if tp.topic in topics}
+        await asyncio.gather(*(self._fence(partition) for partition in wanted))
+
+    async def open(self, partitions: Iterable[int]) -> None:
+        """Restore the partitions and make them ready to process."""
+        await asyncio.gather(*(self._open_or_mend(self._owners[partition]) for partition in partitions))
+
+    async def revoke(self, revoked: Iterable[TP], timeout: float) -> None:
+        """Checkpoint the partitions if that is still possible, and drop what is in memory."""
+        partitions = {tp.partition for tp in revoked if tp.topic in self._inputs}
+        owners = [owner for partition in partitions if (owner := self._owners.pop(partition, None))]
+        await asyncio.gather(*(self._give_up(owner, timeout) for owner in owners))
+
+    async def stop(self, timeout: float = 5.0) -> None:
+        """A last checkpoint of everything, then let go."""
+        self._stopping = True
+        owners, self._owners = list(self._owners.values()), {}
+        await asyncio.gather(*(self._give_up(owner, timeout) for owner in owners))
+        for task in self._tasks:
+            task.cancel()
+
+    # --- work
+
+    async def process(self, batch: Batch) -> None:
+        """Apply a batch; one that begins too late makes the consumer read what is missing."""
+        owner = self.owner(batch.partition)
+        if owner is None:
+            return
+        try:
+            owner.process(batch)
+        except Gap as gap:
+            await self._seek(gap)
+        except Exception as problem:
+            self.fail(problem)
+            raise
+        await owner.wait_for_room()
+
+    def feed(self, partition: int, message: Message) -> bool:
+        """Apply a message this process made; False if the partition is not here any more."""
+        owner = self.owner(partition)
+        if owner is None:
+            return False
+        owner.feed(message)
+        return True
+
+    def tick(self, now: float) -> None:
+        """Let time pass for the partitions that have nothing left to read. `now` is in seconds of a steady clock."""
+        for owner in self._owners.values():
+            if not owner.is_open:
+                continue
+            if owner.ticked_at and owner.processor.waiting and self._caught_up(owner):
+                owner.tick(round((now - owner.ticked_at) * 1000))
+            owner.ticked_at = now
+
+    def fail(self, problem: BaseException) -> None:
+        """Stop the worker: nothing may go on from here."""
+        if not self.failure.done():
+            self.failure.set_exception(problem)
+
+    # --- inside
+
+    def _caught_up(self, owner: PartitionOwner[S]) -> bool:
+        ends = ((self._consumer().end_position(tp), at) for tp, at in owner.expected.items())
+        return all(end is not None and at >= end for end, at in ends)
+
+    async def _seek(self, gap: Gap) -> None:
+        now, place = asyncio.get_running_loop().time(), (gap.tp, gap.expected)
+        if now - self._sought_at.get(place, -SEEK_AGAIN) < SEEK_AGAIN:
+            return  # batches fetched before the seek still come in
+        self._sought_at = {place: now}
+        log.info("%s [%d]: reading again from %d", gap.tp.topic, gap.tp.partition, gap.expected)
+        try:
+            await self._consumer().seek_to(gap.tp, gap.expected)
+        except IllegalStateError:
+            log.info("%s [%d]: revoked meanwhile; its next owner reads it", gap.tp.topic, gap.tp.partition)
+
+    def _new_outbox(self, partition: int) -> Outbox:
+        if self.settings.delivery == "exactly_once":
+            return TransactionalOutbox(self.settings, self.stage.name, partition)
+        return PlainOutbox(self.settings, self.stage.name, partition, self._consumer().commit_offsets)
+
+    async def _fence(self, partition: int) -> PartitionOwner[S]:
+        if former := self._owners.pop(partition, None):
+            await former.close()
+        outbox = self._new_outbox(partition)
+        owner = PartitionOwner(self.stage, partition, self.settings, self._table, outbox, self._listeners)
+        self._owners[partition] = owner  # before the first await: whoever comes later takes its place
+        await owner.fence()
+        return owner
+
+    async def _open_or_mend(self, owner: PartitionOwner[S]) -> None:
+        try:
+            await self._open(owner)
+        except FENCED as problem:
+            self._spawn(self._mend(owner, problem))
+
+    async def _open(self, owner: PartitionOwner[S]) -> None:
+        partition, store = owner.partition, self._table.store
+        count = await restore(self.settings, self.stage.name, partition, store, lambda: self._holds(owner))
+        positions = await self._start_positions(owner)
+        if not self._holds(owner):
+            return
+        owner.open(positions)
+        log.info("%s [%d]: restored %d records, reads from %s", self.stage.name, partition, count, _short(positions))
+        self._spawn(self._run(owner))
+
+    def _holds(self, owner: PartitionOwner[S]) -> bool:
+        return self._owners.get(owner.partition) is owner
+
+    async def _start_positions(self, owner: PartitionOwner[S]) -> dict[TP, int]:
+        """The committed offsets; where there is none yet, the topic's beginning, committed before anything is read."""
+        tps = [TP(topic, owner.partition) for topic in self._inputs]
+        consumer = self._consumer()
+        ends = await consumer.highwaters(*tps)
+        committed = {tp: await consumer.committed(tp) for tp in tps}
+        for tp, offset in committed.items():
+            if offset is not None and offset > ends[tp]:
+                raise StateMismatch(
+                    f"{tp.topic} [{tp.partition}] ends at {ends[tp]}, but {offset} is committed for group"
+                    f" {self.settings.group(self.stage.name)}: the topic was recreated or cut. Reset the"
+                    " group's offsets and the stage's state, or restore the topic"
+                )
+        if missing := [tp for tp, offset in committed.items() if offset is None]:
+            starts = await consumer.earliest_offsets(*missing)
+            await owner.outbox.publish({}, [], {tp: starts[tp] for tp in missing})
+            committed |= {tp: starts[tp] for tp in missing}
+        return {tp: offset for tp, offset in committed.items() if offset is not None}
+
+    async def _run(self, owner: PartitionOwner[S]) -> None:
+        try:
+            await owner.run()
+        except Exception as problem:  # noqa: BLE001 - whatever failed, memory no longer counts
+            if self._holds(owner) and not self._stopping:
+                await self._mend(owner, problem)
+
+    async def _mend(self, owner: PartitionOwner[S], problem: Exception) -> None:
+        """After a failed checkpoint nothing in memory counts: start the partition again from what is committed.
+
+        A fenced producer means that another worker has the partition, or that the transaction expired. The group tells
+        which: if no rebalance takes the partition away within the session timeout, it is ours and is opened again.
+        """
+        partition, fenced = owner.partition, isinstance(problem, FENCED)
+        now = asyncio.get_running_loop().time()
+        recent = [at for at in self._failures.get(partition, ()) if now - at < RETRY_PERIOD]
+        self._failures[partition] = [*recent, now]
+        what = f"{type(problem).__name__}: {problem}"
+        log.warning("%s [%d]: %s; starting again from what is committed", self.stage.name, partition, what)
+        await owner.close()
+        if len(recent) >= RETRIES:
+            self.fail(problem)
+            return
+        await asyncio.sleep(self.settings.session_timeout if fenced else RETRY_DELAY)
+        if not self._holds(owner) or self._stopping:
+            return
+        try:
+            await self._reopen(partition)
+        except Exception as again:  # noqa: BLE001 - handed to the worker, which stops
+            self.fail(again)
+
+    async def _reopen(self, partition: int) -> None:
+        owner = await self._fence(partition)
+        await self._open_or_mend(owner)
+        for tp, offset in owner.expected.items():
+            await self._consumer().seek_to(tp, offset)
+
+    async def _give_up(self, owner: PartitionOwner[S], timeout: float) -> None:
+        try:
+            await asyncio.wait_for(owner.checkpoint(), timeout)
+        except Exception as problem:  # noqa: BLE001 - the next owner starts from what is committed
+            what = f"{type(problem).__name__}: {problem}"
+            log.warning("%s [%d]: last checkpoint failed (%s)", self.stage.name, owner.partition, what)
+        await owner.close()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _short(positions: dict[TP, int]) -> str:
+    return ", ".join(f"{tp.topic} {offset}" for tp, offset in positions.items())

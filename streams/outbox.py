@@ -1,0 +1,137 @@
+"""What leaves a partition at a checkpoint: changelog records, outputs and input offsets, together or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata, RecordMetadata
+from faust.types import TP
+
+from schemas.cloudevents import headers_of
+from streams.partitioner import partition_of
+from streams.records import Forward, Output
+from streams.settings import EngineSettings
+from streams.store import Changes
+
+CommitOffsets = Callable[[Mapping[TP, int]], Awaitable[bool]]
+
+#: Seconds to wait for a producer to say goodbye before it is left to the garbage collector.
+STOP_TIMEOUT = 3.0
+
+
+class NotCommitted(RuntimeError):
+    """The group's offsets could not be committed: this worker no longer owns the partition."""
+
+
+class Outbox(Protocol):
+    """Publishes what one checkpoint holds. `start` fences every former owner of the partition, where it can."""
+
+    async def start(self) -> None: ...
+
+    async def publish(
+        self, changes: Changes, outputs: Sequence[Output | Forward], offsets: Mapping[TP, int]
+    ) -> int | None:
+        """Returns the changelog position after the last change; None if there was no change."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class _Sender:
+    """Puts a checkpoint's records into a producer; shared by both kinds of delivery."""
+
+    def __init__(self, settings: EngineSettings, stage: str, partition: int, producer: AIOKafkaProducer) -> None:
+        self._settings, self._producer, self._partition = settings, producer, partition
+        self._changelog = settings.changelog(stage)
+
+    async def send(self, changes: Changes, outputs: Sequence[Output | Forward]) -> int | None:
+        changed = [
+            await self._producer.send(self._changelog, value, key=key, partition=self._partition)
+            for key, value in changes.items()
+        ]
+        sent = [await self._send_output(output) for output in outputs]
+        metadata: list[RecordMetadata] = await asyncio.gather(*changed, *sent)
+        return max((each.offset + 1 for each in metadata[: len(changed)]), default=None)
+
+    async def _send_output(self, output: Output | Forward) -> asyncio.Future[RecordMetadata]:
+        topic = self._settings.topic(output.topic)
+        if isinstance(output, Forward):
+            forwarded: asyncio.Future[RecordMetadata] = await self._producer.send(
+                topic, output.value, key=output.key, partition=output.partition, headers=list(output.headers)
+            )
+            return forwarded
+        partitions = len(await self._producer.partitions_for(topic))
+        place = output.partition_key or output.key
+        sent: asyncio.Future[RecordMetadata] = await self._producer.send(
+            topic,
+            None if output.message is None else output.message.to_json(),
+            key=None if output.key is None else output.key.encode(),
+            partition=None if place is None else partition_of(place, partitions),
+            headers=[] if output.message is None else headers_of(output.message),
+        )
+        return sent
+
+
+class TransactionalOutbox:
+    """Exactly once: one Kafka transaction a checkpoint, by a producer that fences the partition's former owner."""
+
+    def __init__(self, settings: EngineSettings, stage: str, partition: int) -> None:
+        self._group = settings.group(stage)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=settings.bootstrap_servers,
+            transactional_id=settings.transactional_id(stage, partition),
+            transaction_timeout_ms=int(settings.transaction_timeout * 1000),
+            max_request_size=2 * 2**20,
+        )
+        self._sender = _Sender(settings, stage, partition, self._producer)
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def publish(
+        self, changes: Changes, outputs: Sequence[Output | Forward], offsets: Mapping[TP, int]
+    ) -> int | None:
+        async with self._producer.transaction():
+            position = await self._sender.send(changes, outputs)
+            commits = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+            await self._producer.send_offsets_to_transaction(commits, self._group)
+        return position
+
+    async def stop(self) -> None:
+        await _stop_quietly(self._producer)
+
+
+class PlainOutbox:
+    """At least once, for brokers without transactions: records, then offsets. A crash in between repeats outputs."""
+
+    def __init__(self, settings: EngineSettings, stage: str, partition: int, commit: CommitOffsets) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=settings.bootstrap_servers, acks="all", max_request_size=2 * 2**20
+        )
+        self._sender = _Sender(settings, stage, partition, self._producer)
+        self._commit = commit
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def publish(
+        self, changes: Changes, outputs: Sequence[Output | Forward], offsets: Mapping[TP, int]
+    ) -> int | None:
+        position = await self._sender.send(changes, outputs)
+        if not await self._commit(offsets):
+            raise NotCommitted("the broker refused the offsets; another worker has the partition")
+        return position
+
+    async def stop(self) -> None:
+        await _stop_quietly(self._producer)
+
+
+async def _stop_quietly(producer: AIOKafkaProducer) -> None:
+    """A fenced or unreachable producer may raise or hang when told to stop; neither must hold up a rebalance."""
+    try:
+        await asyncio.wait_for(producer.stop(), STOP_TIMEOUT)
+    except Exception:  # noqa: BLE001 - whatever it says, this producer is not used again
+        return

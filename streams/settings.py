@@ -1,0 +1,45 @@
+"""What the engine needs to know, whatever the stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Delivery = Literal["exactly_once", "at_least_once"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Kafka, checkpoints and the data folder. Durations are in seconds.
+
+    `partitions` is the number of partitions of `metrics`, and so of every input, internal and changelog topic.
+    """
+
+    bootstrap_servers: str
+    topic_prefix: str = "visutility."
+    partitions: int = 4
+    data_dir: Path = field(default_factory=lambda: Path(".visutility"))
+    delivery: Delivery = "exactly_once"
+    checkpoint_interval: float = 1.0
+    checkpoint_records: int = 50_000
+    output_linger: float = 0.02
+    session_timeout: float = 10.0
+    tick_interval: float = 1.0
+    transaction_timeout: float = 10.0
+
+    def topic(self, name: str) -> str:
+        """The name on Kafka of a topic of the registry."""
+        return self.topic_prefix + name
+
+    def group(self, stage: str) -> str:
+        """The consumer group of a stage: one each, so that stages restart and rebalance on their own."""
+        return self.topic_prefix + stage
+
+    def changelog(self, stage: str) -> str:
+        """The topic that holds a stage's state."""
+        return f"{self.topic_prefix}{stage}-changelog"
+
+    def transactional_id(self, stage: str, partition: int) -> str:
+        """The transactional producer of one partition of a stage; who initialises it last owns the partition."""
+        return f"{self.topic_prefix}{stage}-{partition}"

@@ -1,0 +1,81 @@
+"""What a stage is to the engine: a name, its input topics and a pure step on the state of one key.
+
+    step(state, inputs) -> (state, outputs)
+
+Live worker, replay and backtest run the same steps. A step may change the state object it is given (the engine decodes
+it anew from bytes), but reads no clock, no randomness and no I/O: everything it knows is in `state` and `inputs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from schemas.message import Message
+from streams.records import Output
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record was first written: topic (of a bare file its name), partition, offset (of a file the line)."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decoded message. `clock` is the partition's tick clock, in milliseconds, when the event was processed."""
+
+    message: Message
+    origin: Origin
+    clock: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time went by while nothing was left to read: the partition's tick clock now, in milliseconds."""
+
+    clock: int
+
+
+Input = Event | Tick
+
+
+class Stage(Protocol[S]):
+    """The contract between the engine and the logic of one stage."""
+
+    @property
+    def name(self) -> str:
+        """Names the consumer group, the transactional ids, the table and the internal topic."""
+        ...
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Input topics without prefix; the stage's own internal topic is read too and not named here."""
+        ...
+
+    def decode(self, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Message | None:
+        """The message in a record, or None if the stage has no use for it.
+
+        Raises `schemas.message.InvalidMessage` with the reason for the dead letter.
+        """
+        ...
+
+    def new_state(self, key: str) -> S: ...
+
+    def step(self, state: S, inputs: Sequence[Input]) -> tuple[S, list[Output]]: ...
+
+    def encode_state(self, state: S) -> bytes | None:
+        """Compact, versioned bytes; None deletes the key."""
+        ...
+
+    def decode_state(self, key: str, data: bytes) -> S: ...
+
+    def deadline(self, state: S) -> int | None:
+        """The tick-clock time, in milliseconds, at which this key wants a `Tick`; None if it waits for none."""
+        ...

@@ -1,0 +1,183 @@
+"""Micro-batches: Faust's transport delivers one message per partition and fetch, whose value is a `Batch`.
+
+Faust moves one record at a time through tasks and queues (some 3,000 records a second); a list at a time is a hundred
+times faster. Offsets are committed by our own transactions (see `streams.outbox`), so Faust's commits do nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, ConsumerMessage
+from mode.utils.futures import notify
+
+if TYPE_CHECKING:
+    from streams.app import StageApp
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one partition between two positions: [begin, end).
+
+    Positions, not the offsets of the records, say what a batch covers: transaction markers and compacted or aborted
+    records take up offsets too, and a batch of nothing but those has no record at all.
+    """
+
+    topic: str
+    partition: int
+    begin: int
+    end: int
+    records: Sequence[ConsumerRecord]
+
+
+class BatchConsumerThread(AIOKafkaConsumerThread):
+    """Faust's consumer thread, reading committed records and noting the positions around each fetch."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust reads committed only under its own exactly_once, which we do not use; set before the fetcher is made.
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def _fetch_records(  # type: ignore[override] # batches in the place of lists, for `getmany` below alone
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Batch]:
+        before = self._positions(consumer, active_partitions)
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        after = self._positions(consumer, active_partitions)
+        batches = {}
+        for tp, position in after.items():
+            records = fetched.get(tp, [])
+            begin, end = before.get(tp, position), position
+            if records:
+                begin = min(begin, records[0].offset)  # a seek may have moved the position while we waited
+                end = max(end, records[-1].offset + 1)
+            if end > begin:
+                batches[tp] = Batch(tp.topic, tp.partition, begin, end, records)
+        return batches
+
+    @staticmethod
+    def _positions(consumer: AIOKafkaConsumer, partitions: Iterable[TP] | None) -> dict[TP, int]:
+        subscription = consumer._subscription.subscription
+        if subscription is None or subscription.assignment is None:
+            return {}
+        states = ((TP(*tp), subscription.assignment.state_value(tp)) for tp in partitions or ())
+        return {tp: state.position for tp, state in states if state is not None and state.has_valid_position}
+
+
+class NoReadOffsets(dict[TP, "int | None"]):
+    """Faust drops a message that lies before one it has seen; after a seek backwards that would lose records.
+
+    The engine's own positions tell what was applied, so nothing is remembered here.
+    """
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None: ...
+
+
+class BatchConsumer(Consumer):
+    """Delivers batches, and leaves offsets to the engine."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._read_offset = NoReadOffsets()
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def _stage_app(self) -> StageApp:
+        return cast("StageApp", self.app)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        batches, active = await self._wait_next_records(timeout)
+        if batches is None or self.should_stop:
+            return
+        generation = self.app.consumer_generation_id
+        for tp, batch in cast(Mapping[TP, Batch], batches).items():
+            if not self.flow_active or generation != self.app.consumer_generation_id:
+                return  # the engine seeks to what it expects before the flow resumes
+            if active is None or tp in active or tp in self._buffered_partitions:
+                yield tp, self._batch_message(tp, batch, generation)
+
+    def _batch_message(self, tp: TP, batch: Batch, generation: int) -> ConsumerMessage:
+        return ConsumerMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=batch.end - 1,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=cast(bytes, batch),
+            checksum=None,
+            tp=tp,
+            generation_id=generation,
+        )
+
+    async def perform_seek(self) -> None:
+        """Seek to the positions the engine expects, which are the committed ones when a partition has just opened."""
+        for tp, offset in self._stage_app.engine.expected_positions().items():
+            await self.seek_to(tp, offset)
+
+    async def seek_to(self, tp: TP, offset: int) -> None:
+        """Read `tp` from `offset` on, whatever was read before (Faust's `seek_to_committed` skips offset 0)."""
+        await self._thread.seek_wait({tp: offset})
+
+    def ack(self, message: Any) -> bool:
+        """Forget the message: what was processed is told by the engine's positions, not by acknowledgements."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        notify(self._waiting_for_ack)
+        return True
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        return False
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        return False
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing: gaps are part of a batch's positions."""
+
+    async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit as a member of the group; for delivery without transactions only."""
+        return await self._thread.commit(offsets)
+
+    def end_position(self, tp: TP) -> int | None:
+        """Up to where a read-committed consumer can read `tp` now; None before the first fetch."""
+        return cast("int | None", self._thread._ensure_consumer().last_stable_offset(tp))
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        # Only fences: no heartbeat is sent until this returns, so a restore in here would cost the membership; and what
+        # a rebalance listener raises is merely logged, so a failure is handed to the engine.
+        try:
+            await self._stage_app.engine.fence(assigned)
+        except Exception as problem:  # noqa: BLE001 - handed to the worker, which stops
+            self._stage_app.engine.fail(problem)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self._stage_app.engine.revoke(revoked, timeout=self.app.conf.broker_session_timeout / 2)
+        await super().on_partitions_revoked(revoked)
+
+    async def committed(self, tp: TP) -> int | None:
+        """The group's committed offset on the broker, None if there is none."""
+        consumer = self._thread._ensure_consumer()
+        return cast("int | None", await self._thread.call_thread(consumer.committed, tp))
+
+
+class BatchTransport(Transport):
+    """Faust's aiokafka transport with the consumer above."""
+
+    Consumer = BatchConsumer

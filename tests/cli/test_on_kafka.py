@@ -1,0 +1,141 @@
+"""Commands that talk to a broker, on real Kafka and on the embedded one."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.cli import kafka
+from agents.cli.kafka import ToSend
+from agents.settings import Settings, load_settings
+from schemas.dead_letter import DeadLetter, dead_letter_of
+from streams.brokers.broker import Broker
+from streams.partitioner import partition_of
+from tests.cli.running import visutility
+
+
+@pytest.fixture
+def settings(broker: Broker, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
+    """Settings with topics that are there; commands find them in the environment."""
+    monkeypatch.setenv("VISUTILITY_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
+    monkeypatch.setenv("VISUTILITY_TOPIC_PREFIX", topic_prefix)
+    ran = visutility("topics", "create", "--json")
+    assert ran.status == 0, ran.err
+    return load_settings()
+
+
+def everything_on(settings: Settings, topic: str) -> list[Any]:
+    async def read() -> list[Any]:
+        return [record async for record in kafka.read_all(settings, topic)]
+
+    return asyncio.run(read())
+
+
+def set_aside(settings: Settings, *letters: DeadLetter) -> None:
+    records = [ToSend(f"{settings.topic_prefix}dead-letter", None, letter.to_json()) for letter in letters]
+    asyncio.run(kafka.publish(settings, records))
+
+
+def letter_of(settings: Settings, offset: int, value: bytes | None, key: bytes | None = b"digits") -> DeadLetter:
+    return dead_letter_of(
+        reason=f"reason {offset}",
+        stage="monitor",
+        topic=f"{settings.topic_prefix}metrics",
+        partition=0,
+        offset=offset,
+        timestamp=1_780_000_000_000 + offset,
+        key=key,
+        value=value,
+        headers=[("ce_id", b"7")],
+    )
+
+
+def test_topics_that_were_created_are_as_wanted(settings: Settings) -> None:
+    assert visutility("topics", "check", "--json").json == {"problems": []}
+    assert visutility("topics", "create", "--json").json == {"created": []}
+
+
+def test_pause_tells_the_retrain_policy_who_and_what(settings: Settings) -> None:
+    ran = visutility("pause", "fraud-eu", "--note", "the data centre moves", "--json")
+    assert ran.status == 0, ran.err
+    (record,) = everything_on(settings, "retrain-internal")
+    assert record.key == b"fraud-eu"
+    assert record.partition == partition_of("fraud-eu", 4)
+    assert b'"action":"pause"' in record.value
+    assert ran.json["message"] | {"event_id": "", "timestamp": ""} == {
+        "type": "operator_action", "event_id": "", "model_name": "fraud-eu", "model_version": "", "timestamp": "",
+        "labels": {}, "action": "pause", "actor": getpass.getuser(), "note": "the data centre moves",
+    }  # fmt: skip
+
+
+def test_a_retrain_request_can_be_made_by_hand(settings: Settings) -> None:
+    assert visutility("retrain", "fraud-eu", "--note", "new labels").status == 0
+    (record,) = everything_on(settings, "retrain")
+    assert record.key == b"fraud-eu"
+    assert f'"reason":"asked by hand by {getpass.getuser()}: new labels"'.encode() in record.value
+    assert dict(record.headers)["ce_type"]
+
+
+@pytest.mark.parametrize("model", ["", "a\nb", "x" * 250])
+def test_a_name_that_no_model_may_have_is_refused(model: str, settings: Settings) -> None:
+    assert visutility("pause", model).status == 2
+    assert everything_on(settings, "retrain-internal") == []
+
+
+def test_dead_letters_are_listed_oldest_first_and_by_reason(settings: Settings) -> None:
+    set_aside(settings, letter_of(settings, 2, b"{"), letter_of(settings, 1, None), letter_of(settings, 10, b"["))
+    listed = visutility("dlq", "list", "--json").json["dead_letters"]
+    assert [letter["offset"] for letter in listed] == [1, 2, 10]
+    chosen = visutility("dlq", "list", "--reason", "Reason 1", "--limit", "1", "--json").json["dead_letters"]
+    assert [letter["offset"] for letter in chosen] == [10]
+    assert "reason 10" in visutility("dlq", "list").out
+
+
+def test_a_retried_record_is_as_it_was(settings: Settings) -> None:
+    letters = [letter_of(settings, 1, b"\xff{"), letter_of(settings, 2, None), letter_of(settings, 3, b"{}", None)]
+    set_aside(settings, *letters)
+    ran = visutility("dlq", "retry", "--all", "--json")
+    assert ran.json == {"retried": [each.event_id for each in letters], "not_kept_whole": [], "dry_run": False}
+    records = everything_on(settings, "metrics")
+    assert {(record.key, record.value) for record in records} == {
+        (b"digits", b"\xff{"), (b"digits", None), (None, b"{}"),
+    }  # fmt: skip
+    assert all(list(record.headers) == [("ce_id", b"7")] for record in records)
+
+
+def test_only_the_letters_that_are_named_are_retried(settings: Settings) -> None:
+    first, second = letter_of(settings, 1, b"one"), letter_of(settings, 2, b"two")
+    set_aside(settings, first, second)
+    assert visutility("dlq", "retry", second.event_id).status == 0
+    assert [record.value for record in everything_on(settings, "metrics")] == [b"two"]
+    ran = visutility("dlq", "retry", "no-such-id")
+    assert ran.err == "visutility: no dead letter no-such-id; dlq list shows those that are there\n"
+
+
+def test_a_dry_run_publishes_nothing(settings: Settings) -> None:
+    set_aside(settings, letter_of(settings, 1, b"one"))
+    assert len(visutility("dlq", "retry", "--all", "--dry-run", "--json").json["retried"]) == 1
+    assert everything_on(settings, "metrics") == []
+
+
+def test_a_record_that_was_not_kept_whole_is_not_retried(settings: Settings) -> None:
+    set_aside(settings, letter_of(settings, 1, b"x" * (600 * 1024)))
+    ran = visutility("dlq", "retry", "--all")
+    assert ran.status == 1
+    assert ran.err == "visutility: nothing could be retried: 1 records were not kept whole\n"
+    assert everything_on(settings, "metrics") == []
+
+
+@pytest.mark.parametrize("command", ["dlq list", "pause m", "retrain m"])
+def test_a_topic_that_is_missing_is_named_and_not_created(
+    command: str, broker: Broker, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISUTILITY_TOPIC_PREFIX", topic_prefix)
+    for _ in range(2):
+        ran = visutility(*command.split(), "--bootstrap", broker.bootstrap_servers)
+        assert ran.status == 2
+        assert f"no topic {topic_prefix}" in ran.err

@@ -1,0 +1,77 @@
+"""Brokers for tests: real Kafka where it can be had, the embedded one always, and one suite for both."""
+
+from __future__ import annotations
+
+import gc
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from streams.brokers.broker import Broker, BrokerError
+from streams.brokers.containers import ContainerBroker, docker_answers
+from streams.brokers.embedded import EmbeddedBroker
+from streams.brokers.external import ExternalBroker
+from streams.brokers.jars import JarsBroker
+
+EMBEDDED, REAL = "embedded", "real"
+
+
+def real_kafka_required() -> bool:
+    """Whether a missing real Kafka fails the tests rather than skips them."""
+    return os.environ.get("VISUTILITY_REQUIRE_KAFKA", "") not in ("", "0")
+
+
+def _choose_real_broker() -> Broker:
+    if servers := os.environ.get("VISUTILITY_BOOTSTRAP_SERVERS"):
+        return ExternalBroker(servers)
+    return ContainerBroker() if docker_answers() else JarsBroker()
+
+
+@pytest.fixture(scope="session")
+def real_broker() -> Iterator[Broker]:
+    """A real Kafka: VISUTILITY_BOOTSTRAP_SERVERS, else a container where Docker answers, else jars."""
+    broker = _choose_real_broker()
+    try:
+        broker.start()
+    except BrokerError as problem:
+        if real_kafka_required():
+            pytest.fail(f"VISUTILITY_REQUIRE_KAFKA is set, and there is no real Kafka: {problem}", pytrace=False)
+        pytest.skip(f"no real Kafka: {problem}")
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[Broker]:
+    """librdkafka's mock cluster, in this process."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """Each broker in turn; `@pytest.mark.embedded_gap(reason)` declares what the embedded one cannot do."""
+    yield request.getfixturevalue(f"{request.param}_broker")
+    # A failed client's futures complain when they are collected. If that happens while Python 3.11 parses a file, as
+    # pytest does to show a failure, the parser breaks ("AST constructor recursion depth mismatch"): have it here.
+    gc.collect()
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix for topics, groups and transactional ids that no other test uses."""
+    return f"test-{uuid.uuid4().hex[:12]}."
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `broker` on both kinds; on the embedded one, its declared gap is a strict failure."""
+    if "broker" not in metafunc.fixturenames:
+        return
+    gap = metafunc.definition.get_closest_marker("embedded_gap")
+    marks = [] if gap is None else [pytest.mark.xfail(reason=str(gap.args[0]), strict=True)]
+    embedded = pytest.param(EMBEDDED, marks=marks)
+    metafunc.parametrize("broker", [REAL, embedded], indirect=True)

@@ -1,0 +1,149 @@
+"""The demonstration as people run it, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from agents.demo.plan import DEGRADED, FLEETS
+from schemas.ids import output_id
+from schemas.topics import TOPICS
+
+RUN = "import sys; from agents.demo.run import run_demo; sys.exit(run_demo({}))"
+TIME_LIMIT = 110
+
+
+def command(arguments: str) -> list[str]:
+    return [sys.executable, "-c", RUN.format(arguments)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def run(arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(arguments), capture_output=True, text=True, timeout=TIME_LIMIT, check=False, env=environment()
+    )
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    ended = run("broker='embedded', json_output=True")
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+@pytest.mark.timeout(120)
+def test_the_loop_closes_for_the_degraded_fleet_and_the_others_stay_quiet(document: dict[str, Any]) -> None:
+    assert {message["model_name"] for message in document["drift"]} == {DEGRADED}
+    assert [message["model_name"] for message in document["retrain"]] == [DEGRADED]
+    assert {message["model_name"] for message in document["models"]} == {DEGRADED}
+    assert document["dead_letters"] == 0
+
+
+@pytest.mark.timeout(120)
+def test_accuracy_falls_and_comes_back(document: dict[str, Any]) -> None:
+    assert set(document["accuracy"]) == set(FLEETS)
+    degraded = document["accuracy"][DEGRADED]
+    assert degraded["before"] > 0.9
+    assert degraded["drifted"] < degraded["before"] - 0.2
+    assert degraded["recovered"] > degraded["before"] - 0.1
+    quiet = (document["accuracy"][name] for name in FLEETS if name != DEGRADED)
+    assert all(min(periods.values()) > 0.9 for periods in quiet)
+
+
+@pytest.mark.timeout(120)
+def test_causes_lead_from_the_first_bad_batch_to_the_new_version(document: dict[str, Any]) -> None:
+    first, request, version = document["drift"][0], document["retrain"][0], document["models"][0]
+    trials = [message for message in document["trials"] if message["type"] == "trial_result"]
+    assert first["cause"]["event_id"] == f"{DEGRADED}-80-metrics"
+    assert request["cause_ids"] == [first["cause"]["event_id"], first["event_id"]]
+    assert version["request_id"] == request["event_id"]
+    assert (version["parent_version"], version["version"]) == ("v1", "v2")
+    best = max(trials, key=lambda trial: trial["score"])
+    assert len(trials) >= 10
+    assert version["hyperparameters"] == best["params"]
+    assert version["metrics"]["score"] == best["score"]
+
+
+@pytest.mark.timeout(120)
+def test_the_document_has_the_messages_as_they_are_on_the_topics(document: dict[str, Any]) -> None:
+    for topic in ("drift", "retrain", "trials", "models"):
+        parse = TOPICS[topic].parser()
+        for message in document[topic]:
+            assert parse(json.dumps(message).encode()).to_dict() == message
+    first = document["drift"][0]
+    parts = (first["model_name"], first["model_version"], first["metric"], first["segment"], first["rule"])
+    assert first["event_id"] in {output_id("monitor", *parts, "drift_detected", number) for number in range(1000)}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        ("broker='nonsense'", 2, "nonsense"),
+        ("broker='embedded', seed=-1", 2, "--seed"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(arguments: str, code: int, reason: str) -> None:
+    ended = run(arguments)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert re.fullmatch(rf"demo: .*{re.escape(reason)}.*\n", ended.stderr)
+
+
+@pytest.mark.timeout(60)
+def test_auto_is_the_cluster_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUTILITY_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    ended = run("broker='auto'")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.fullmatch(r"demo: no Kafka broker answers at 127\.0\.0\.1:9 .*\n", ended.stderr)
+
+
+@pytest.mark.timeout(60)
+def test_a_missing_extra_is_named_with_what_installs_it() -> None:
+    hidden = f"import sys; sys.modules['sklearn'] = None; {RUN.format('')}"
+    ended = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=50, check=False, env=environment()
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.fullmatch(r"demo: .*visutility-streams\[demo\].*\n", ended.stderr)
+
+
+@pytest.mark.timeout(90)
+def test_ctrl_c_ends_it_with_one_line_and_leaves_no_process_behind() -> None:
+    running = subprocess.Popen(
+        command("broker='embedded'"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    while "serves with version" not in running.stdout.readline():
+        assert running.poll() is None
+    os.killpg(running.pid, signal.SIGINT)
+    _, complaint = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert complaint.endswith("demo: stopped before the end\n")
+    assert "Traceback" not in complaint
+    while has_processes(running.pid):  # the interpreter's own resource tracker ends a moment later
+        time.sleep(0.1)
+
+
+def has_processes(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

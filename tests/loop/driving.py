@@ -1,0 +1,188 @@
+"""Drives a worker from outside, as an operator and a fleet would: a process, a producer, read-committed consumers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from agents.backtest import backtest, read_lines
+from agents.settings import load_settings
+from streams.brokers.broker import Broker
+
+PARTITIONS = 4
+ROOT = Path(__file__).parents[2]
+JAVA, LIBRDKAFKA = "murmur2_random", "consistent_random"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Cluster:
+    """One broker, one topic prefix, one settings file."""
+
+    broker: Broker
+    prefix: str
+    folder: Path
+    settings: str = 'agents = ["monitor", "retrain"]'
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def config(self) -> Path:
+        """The settings file: the test's own rules under what every test needs."""
+        path = self.folder / "visutility.toml"
+        delivery = "exactly_once" if self.broker.transactions else "at_least_once"
+        common = f"""
+bootstrap_servers = "{self.broker.bootstrap_servers}"
+topic_prefix = "{self.prefix}"
+partitions = {PARTITIONS}
+session_timeout = "6s"
+delivery = "{delivery}"
+"""
+        path.write_text(common + self.settings)
+        return path
+
+    def worker(self, module: str = "agents.cli.main", data: str = "data", **environment: str) -> Worker:
+        """Start `visutility worker` on a data folder and wait until it says that it is ready."""
+        log = self.folder / f"worker-{len(self.processes)}.log"
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "VISUTILITY_LOG_FORMAT": "json",
+            "VISUTILITY_DATA_DIR": str(self.folder / data),
+        }
+        env = os.environ | own | environment
+        command = [sys.executable, "-m", module, "worker", "--config", str(self.config)]
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(command, env=env, cwd=ROOT, stderr=stderr, stdout=subprocess.DEVNULL)
+        self.processes.append(process)
+        worker = Worker(process, log)
+        worker.wait_ready()
+        return worker
+
+    def backtested(self, records: Iterable[tuple[str, bytes]]) -> Json:
+        """What the backtest gives for the same records and settings, in the order they were sent."""
+        file = self.folder / "recorded.jsonl"
+        file.write_bytes(b"\n".join(value for _, value in records) + b"\n")
+        return backtest(read_lines(file), load_settings(self.config)).as_dict()
+
+    def stop(self) -> None:
+        """End whatever a test left running."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+
+    def produce(self, records: Iterable[tuple[str | None, bytes | None]], partitioner: str = JAVA) -> None:
+        """Keys and values into the metrics topic, by librdkafka with either default partitioner."""
+        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "partitioner": partitioner})
+        for key, value in records:
+            producer.produce(f"{self.prefix}metrics", key=key, value=value)
+            producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def messages(self, topic: str) -> list[Json]:
+        """All committed messages of a topic, a partition after the other."""
+        return [json.loads(value) for _, value in self.records(topic) if value is not None]
+
+    def records(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+        with self._consumer("reader") as consumer:
+            return [record for p in range(PARTITIONS) for record in _drain(consumer, f"{self.prefix}{topic}", p)]
+
+    def lag(self, stage: str, *topics: str) -> int:
+        """How many offsets of its inputs a stage has not committed yet."""
+        with self._consumer(f"{self.prefix}{stage}") as consumer:
+            names = [f"{self.prefix}{topic}" for topic in (*topics, f"{stage}-internal")]
+            wanted = [TopicPartition(name, p) for name in names for p in range(PARTITIONS)]
+            committed = consumer.committed(wanted, timeout=10)
+            ends = (consumer.get_watermark_offsets(TopicPartition(tp.topic, tp.partition))[1] for tp in committed)
+            return sum(end - max(tp.offset, 0) for end, tp in zip(ends, committed, strict=True))
+
+    def wait_idle(self, seconds: float = 60.0) -> None:
+        """Wait until monitor and retrain have committed everything they were given."""
+        end = time.monotonic() + seconds
+        while self.lag("monitor", "metrics") or self.lag("retrain", "drift"):
+            assert time.monotonic() < end, "the worker did not catch up"
+            time.sleep(0.2)
+
+    def wait_for(self, topic: str, count: int, seconds: float = 60.0) -> list[Json]:
+        """Wait until a topic has at least so many messages; returns all of them."""
+        end = time.monotonic() + seconds
+        while len(found := self.messages(topic)) < count:
+            assert time.monotonic() < end, f"{topic} has {len(found)} of {count} messages"
+            time.sleep(0.2)
+        return found
+
+    @contextmanager
+    def _consumer(self, group: str) -> Iterator[Consumer]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.broker.bootstrap_servers,
+                "group.id": group,
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+@dataclass
+class Worker:
+    """A worker process and its log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_ready(self, seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while b'"ready"' not in self.log.read_bytes():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As an out-of-memory killer would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self) -> int:
+        """As an orchestrator would; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+
+def _drain(consumer: Consumer, topic: str, partition: int) -> Iterator[tuple[bytes | None, bytes | None]]:
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+    if low == high:
+        return
+    consumer.assign([TopicPartition(topic, partition, low)])
+    while (message := consumer.poll(10)) is not None:
+        if message.error() is not None:  # the partition's end
+            return
+        yield message.key(), message.value()
+
+
+def without_place(message: Json) -> Json:
+    """A message without where its cause was written: the one thing a live run and a backtest do not share."""
+    cause = message.get("cause")
+    if cause is None:
+        return message
+    return message | {"cause": {name: cause[name] for name in cause if name not in ("topic", "partition", "offset")}}
+
+
+def in_order(messages: Iterable[Json]) -> list[Json]:
+    """Messages by model and id, for comparing what different partitions and files hold."""
+    return sorted((without_place(m) for m in messages), key=lambda m: (m["model_name"], m["timestamp"], m["event_id"]))

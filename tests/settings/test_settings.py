@@ -1,0 +1,253 @@
+"""Settings: where they come from, what they mean, and how the wrong ones are refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agents.settings import ExternalDriftSettings, MonitorRule, RetrainRule, Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("CONFIG", *Settings.model_fields):
+        monkeypatch.delenv(f"VISUTILITY_{name.upper()}", raising=False)
+    return tmp_path
+
+
+def refused(text: str, folder: Path) -> str:
+    file = folder / "x.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    reason = str(caught.value)
+    assert "\n" not in reason
+    assert reason.startswith(f"{file}: ")
+    return reason.removeprefix(f"{file}: ")
+
+
+def test_without_any_file_accuracy_is_watched_and_drift_asks_for_retraining() -> None:
+    settings = load_settings()
+    assert settings.bootstrap_servers is None
+    assert settings.agents == ["monitor", "retrain", "tuner"]
+    rule = settings.monitor_rule("any-model", "accuracy")
+    assert rule is not None
+    assert (rule.window.size, rule.window.min_samples) == (500, 50)
+    assert rule.detector.parameters == {"threshold": 3.0, "direction": "both"}
+    policy = settings.retrain_rule("any-model")
+    assert policy is not None
+    assert policy.on_drift
+    assert policy.cooldown == timedelta(minutes=30)
+    assert policy.external_drift == ExternalDriftSettings(direction="p_value_below", threshold=0.05)
+    assert settings.tune_rule("any-model") is None
+
+
+def test_a_metric_without_a_rule_is_not_watched() -> None:
+    assert Settings().monitor_rule("any-model", "extras.auc") is None
+
+
+def test_the_file_of_the_working_folder_is_read(in_an_empty_folder: Path) -> None:
+    (in_an_empty_folder / "visutility.toml").write_text("partitions = 8")
+    assert load_settings().partitions == 8
+
+
+def test_a_file_named_in_the_environment_is_read(in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_an_empty_folder / "other.toml").write_text("partitions = 9")
+    monkeypatch.setenv("VISUTILITY_CONFIG", "other.toml")
+    assert load_settings().partitions == 9
+
+
+def test_the_environment_wins_over_the_file_and_an_option_over_both(
+    in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (in_an_empty_folder / "visutility.toml").write_text("partitions = 8\ntopic_prefix = 'file.'\nlog_level = 'debug'")
+    monkeypatch.setenv("VISUTILITY_TOPIC_PREFIX", "environment.")
+    monkeypatch.setenv("VISUTILITY_LOG_LEVEL", "error")
+    settings = load_settings(log_level="warning", partitions=None)
+    assert (settings.partitions, settings.topic_prefix, settings.log_level) == (8, "environment.", "warning")
+
+
+def test_the_environment_takes_numbers_booleans_lists_and_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUTILITY_PARTITIONS", "16")
+    monkeypatch.setenv("VISUTILITY_LOG_EVENTS", "true")
+    monkeypatch.setenv("VISUTILITY_AGENTS", "monitor, retrain")
+    monkeypatch.setenv("VISUTILITY_RETRAIN", json.dumps([{"models": "a", "cooldown": 5}]))
+    settings = load_settings()
+    assert (settings.partitions, settings.log_events, settings.agents) == (16, True, ["monitor", "retrain"])
+    assert settings.retrain[0].cooldown == timedelta(seconds=5)
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUTILITY_BOOTSTRAP_SERVERS", "")
+    assert load_settings().bootstrap_servers is None
+
+
+def test_the_first_rule_that_matches_wins() -> None:
+    settings = Settings(
+        monitor=[
+            MonitorRule(name="a", models="fraud-*", metric="error"),
+            MonitorRule(name="b", models="fraud-*"),
+            MonitorRule(name="c"),
+        ]
+    )
+
+    def chosen(model: str, metric: str) -> str | None:
+        rule = settings.monitor_rule(model, metric)
+        return None if rule is None else rule.name
+
+    assert [chosen("fraud-eu", "accuracy"), chosen("fraud-eu", "error"), chosen("FRAUD-eu", "accuracy")] == [
+        "b",
+        "a",
+        "c",
+    ]
+    assert chosen("spam", "error") is None
+
+
+def test_a_rule_without_a_name_is_named_by_what_it_says() -> None:
+    plain, spelt_out = MonitorRule(models="a*"), MonitorRule(models="a*", metric="accuracy")
+    assert plain.name == spelt_out.name != ""
+    assert plain.name != MonitorRule(models="b*").name
+    assert MonitorRule().name != RetrainRule().name
+    assert MonitorRule(name="mine", models="a*").name == "mine"
+
+
+def test_the_default_rules_keep_their_names_for_ids_are_made_from_them() -> None:
+    assert (Settings().monitor[0].name, Settings().retrain[0].name) == ("611aeecabb2f", "7488a5f6f6ba")
+
+
+def test_for_error_less_is_better_unless_it_says_otherwise() -> None:
+    assert MonitorRule().higher_wins
+    assert not MonitorRule(metric="error").higher_wins
+    assert not MonitorRule(metric="extras.latency", higher_is_better=False).higher_wins
+
+
+def test_external_drift_can_be_switched_off(in_an_empty_folder: Path) -> None:
+    (in_an_empty_folder / "visutility.toml").write_text("[[retrain]]\nexternal_drift = false")
+    assert load_settings().retrain[0].external_drift is None
+
+
+def test_a_validation_score_has_two_names(in_an_empty_folder: Path) -> None:
+    (in_an_empty_folder / "visutility.toml").write_text("[[retrain]]\nmin = { validation_score = 0.8 }")
+    assert load_settings().retrain[0].min == {"score": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("montor = []", 'montor: unknown key; did you mean "monitor"?'),
+        ("[[monitor]]\nwindw = 1", 'monitor[0].windw: unknown key; did you mean "window"?'),
+        ("[[monitor]]\nsize = 9", 'monitor[0].size: unknown key; did you mean "window.size"?'),
+        (
+            "[[monitor]]\n[[monitor]]\nmodels='a'\nwindow={sise=9}",
+            'monitor[1].window.sise: unknown key; did you mean "size"?',
+        ),
+        ("qqqq = 1", "qqqq: unknown key; docs/settings.md lists the known ones"),
+        ("partitions = true", "partitions: expected a whole number, got True"),
+        ("partitions = 0", "partitions: expected greater than or equal to 1, got 0"),
+        ("log_events = 'perhaps'", "log_events: expected true or false, got 'perhaps'"),
+        (
+            "bootstrap_servers = 'localhost'",
+            "bootstrap_servers: expected HOST:PORT, or several separated by commas, got 'localhost'",
+        ),
+        ("topic_prefix = 'a b'", "topic_prefix: expected at most 100 letters, digits, '.', '_' and '-', got 'a b'"),
+        ("agents = []", "agents: expected at least one of monitor, retrain, tuner, got []"),
+        ("monitor = 3", "monitor: expected a list (of tables: [[NAME]]), got 3"),
+        ("[monitor]", "monitor: expected a list (of tables: [[NAME]]), got {}"),
+        ("[[monitor]]\nwindow = {size = '5'}", "monitor[0].window.size: expected a whole number, got '5'"),
+        (
+            "[[monitor]]\nwindow = {size = 5}",
+            "monitor[0].window: expected min_samples <= size, got min_samples 50 and size 5",
+        ),
+        (
+            "[[monitor]]\ndetector = {threshold = nan}",
+            "monitor[0].detector.threshold: expected a finite number, got nan",
+        ),
+        (
+            "[[monitor]]\ndetector = {direction = 'left'}",
+            "monitor[0].detector.direction: expected 'both', 'up' or 'down', got 'left'",
+        ),
+        ("[[retrain]]\non_drift = 1", "retrain[0].on_drift: expected true or false, got 1"),
+        ("[[retrain]]\nmin = {accuracy = 80}", "retrain[0].min: expected a number in [0, 1] for accuracy, got 80.0"),
+        ("[[retrain]]\ndeliver = {}", 'retrain[0].deliver: expected either "webhook" or "command", got {}'),
+        (
+            "[[monitor]]\n[[monitor]]",
+            "monitor: expected names that differ, but entries 0 and 1 are alike, got [{}, {}]",
+        ),
+        ("x =", "not TOML: Invalid value (at end of document)"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_place_and_what_was_expected(
+    text: str, reason: str, in_an_empty_folder: Path
+) -> None:
+    assert refused(text, in_an_empty_folder) == reason
+
+
+@pytest.mark.parametrize("text", ["[[monitor]]\nmetric = 'acc'", "[[retrain]]\nmin = {acc = 0.5}"])
+def test_an_unknown_metric_is_told_which_there_are(text: str, in_an_empty_folder: Path) -> None:
+    assert "f1_score, error, score or \"extras.NAME\", got 'acc'" in refused(text, in_an_empty_folder)
+
+
+def test_what_is_missing_in_a_tune_rule_is_named(in_an_empty_folder: Path) -> None:
+    reason = refused("[[tune]]\nobjective = 'a.b:c'", in_an_empty_folder)
+    assert reason == "tune[0].space: expected a value, but the key is missing"
+
+
+def test_a_search_space_that_cannot_be_sampled_is_refused(in_an_empty_folder: Path) -> None:
+    reason = refused("[[tune]]\nobjective = 'a.b:c'\nspace = {x = {type = 'flagg'}}", in_an_empty_folder)
+    assert reason.startswith("tune[0].space: space.x: expected type to be one of int_range")
+
+
+def test_many_mistakes_are_counted(in_an_empty_folder: Path) -> None:
+    assert refused("a1=1\na2=1\na3=1\na4=1\na5=1", in_an_empty_folder).endswith("; and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("VISUTILITY_PARTITIONS", "many", "environment VISUTILITY_PARTITIONS: expected a whole number, got 'many'"),
+        ("VISUTILITY_MONITOR", "[{", "environment VISUTILITY_MONITOR: expected JSON, for example '[{…}]'"),
+        (
+            "VISUTILITY_MONITOR",
+            '[{"metrik": 1}]',
+            'environment VISUTILITY_MONITOR[0].metrik: unknown key; did you mean "metric"?',
+        ),
+        (
+            "VISUTILITY_BOOTSTRAP_SERVER",
+            "x:1",
+            "environment VISUTILITY_BOOTSTRAP_SERVER: unknown setting; did you mean VISUTILITY_BOOTSTRAP_SERVERS?",
+        ),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(
+    variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == reason
+
+
+def test_variables_that_kubernetes_sets_beside_a_service_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUTILITY_PORT", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("VISUTILITY_SERVICE_HOST", "10.0.0.1")
+    assert load_settings() == Settings()
+
+
+def test_a_mistake_in_an_option_names_the_option() -> None:
+    with pytest.raises(SettingsError, match=r"^--agents"):
+        load_settings(agents="monitr")
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^absent\.toml: cannot be read: No such file or directory$"):
+        load_settings("absent.toml")
+
+
+def test_a_file_that_is_not_text_is_named(in_an_empty_folder: Path) -> None:
+    (in_an_empty_folder / "x.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"^x\.toml: expected UTF-8, got byte 0xff$"):
+        load_settings("x.toml")
