@@ -41,7 +41,7 @@ clean: ## remove the environment, caches and what the demo left
 
 $(BIN)/python:
 ifeq ($(UV),uv)
-	uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
+	@uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
 else ifeq ($(PYTHON),)
 	@echo "VisuTility Streams needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || true)" >&2
 	@echo "Install one (Debian, Ubuntu: apt install python3.11 python3.11-venv), or uv, or name one: make PYTHON=/path/to/python3.11" >&2
@@ -52,17 +52,18 @@ else
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments: its venv module is a package of its own here" >&2; \
 		echo "Install it (Debian, Ubuntu: apt install python3-venv), or install uv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 endif
 
 # The locked set by hash, then this checkout, editable. The stamp is as new as the lock file it was made from.
 $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what requirements/$*.txt locks into $(VENV); this takes a minute, once" >&2
 ifeq ($(UV),uv)
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r $<
-	uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r $<
+	@uv pip install --quiet --python $(BIN)/python --no-deps -e .
 else
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 endif
 	@touch $@

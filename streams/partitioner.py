@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from aiokafka.partitioner import murmur2
 
 
+@lru_cache(maxsize=262_144)
 def partition_of(key: str, partitions: int) -> int:
     """The partition of `key` among `partitions`, as Java's default partitioner places it."""
     hashed: int = murmur2(key.encode())

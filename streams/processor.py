@@ -11,40 +11,16 @@ from typing import Generic, TypeVar
 
 from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.message import Message
+from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin, without_origin
 from streams.partitioner import partition_of
 from streams.records import Forward, Headers, Output, Record
-from streams.stage import Event, Input, Origin, Stage, Tick
+from streams.run import EventRun
+from streams.stage import Event, Input, Stage, Tick
 
 S = TypeVar("S")
 
 #: Keys of the engine's own begin with NUL, which no model name may hold.
 CLOCK_KEY = b"\0clock"
-
-ORIGIN_TOPIC, ORIGIN_PARTITION, ORIGIN_OFFSET = "origin_topic", "origin_partition", "origin_offset"
-
-
-def origin_of(record: Record) -> Origin | None:
-    """Where a forwarded record was first written; None if its headers do not say. Raises ValueError for broken ones."""
-    headers = dict(record.headers)
-    if ORIGIN_TOPIC not in headers:
-        return None
-    try:
-        topic, partition, offset = (headers[name].decode() for name in (ORIGIN_TOPIC, ORIGIN_PARTITION, ORIGIN_OFFSET))
-        return Origin(topic, int(partition), int(offset))
-    except (KeyError, ValueError) as problem:
-        raise ValueError(
-            f"headers {ORIGIN_TOPIC}, {ORIGIN_PARTITION}, {ORIGIN_OFFSET}: not as written here"
-        ) from problem
-
-
-def origin_headers(record: Record) -> Headers:
-    """The record's headers with its origin added, for the forwarded copy."""
-    origin = (
-        (ORIGIN_TOPIC, record.topic.encode()),
-        (ORIGIN_PARTITION, str(record.partition).encode()),
-        (ORIGIN_OFFSET, str(record.offset).encode()),
-    )
-    return (*record.headers, *origin)
 
 
 class Processor(Generic[S]):
@@ -61,7 +37,7 @@ class Processor(Generic[S]):
         """`applied` is told the inputs of each step that succeeded."""
         self._applied = applied
         self._stage, self._partition, self._partitions, self._table = stage, partition, partitions, table
-        self._internal = f"{stage.name}-internal"
+        self._internal = stage.name + INTERNAL
         self._clock = int(table.get(CLOCK_KEY, b"0"))
         self._deadlines: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
@@ -94,15 +70,25 @@ class Processor(Generic[S]):
     def process(self, records: Iterable[Record]) -> list[Output | Forward]:
         """Apply records in their order within each key; what cannot be applied comes back as a dead letter."""
         outputs: list[Output | Forward] = []
-        groups: dict[str, list[tuple[Record, Event]]] = {}
+        runs: dict[str, EventRun] = {}
+        decode = self._stage.decode
         for record in records:
-            placed = self._place(record)
-            if isinstance(placed, Event):
-                groups.setdefault(placed.message.model_name, []).append((record, placed))
-            elif placed is not None:
-                outputs.append(placed)
-        for key, group in groups.items():
-            outputs += self._apply(key, group)
+            try:
+                headers = record.headers
+                message = decode(record.value, headers and self._checked_headers(record))
+            except ValueError as problem:
+                outputs.append(self._dead_letter(record, str(problem)))
+                continue
+            if message is None:
+                continue
+            name = message.model_name
+            if (run := runs.get(name)) is None:
+                run = runs[name] = EventRun(self._clock)
+            run.records.append(record)
+            run.messages.append(message)
+        for key, run in runs.items():
+            home = partition_of(key, self._partitions)
+            outputs += self._apply(key, run) if home == self._partition else self._send_on(key, home, run)
         return outputs
 
     def feed(self, message: Message) -> list[Output | Forward]:
@@ -122,36 +108,30 @@ class Processor(Generic[S]):
                 outputs += self._step(key, [Tick(self._clock)])
         return outputs
 
-    def _place(self, record: Record) -> Event | Output | Forward | None:
-        origin, forwarded = Origin(record.topic, record.partition, record.offset), None
-        try:
-            # Only the internal topic's headers are our own; those of a fleet say nothing about where a record was.
-            if record.topic.endswith(self._internal) and (forwarded := origin_of(record)):
-                origin = forwarded
-            message = self._stage.decode(record.value, record.headers)
-        except ValueError as problem:
-            return self._dead_letter(record, origin, str(problem))
-        if message is None:
-            return None
-        home = partition_of(message.model_name, self._partitions)
-        if home == self._partition:
-            return Event(message, origin, self._clock)
-        if forwarded:
-            reason = f"forwarded to partition {self._partition}, but {message.model_name!r} belongs to {home}"
-            return self._dead_letter(record, origin, reason)
-        key = message.model_name.encode()
-        return Forward(self._internal, home, key, record.value, origin_headers(record), record.timestamp)
+    @staticmethod
+    def _checked_headers(record: Record) -> Headers:
+        forwarded_from(record)
+        return without_origin(record)
 
-    def _apply(self, key: str, group: Sequence[tuple[Record, Event]]) -> list[Output | Forward]:
-        """Step once for the whole group; if that raises, once for each, so that only the culprit is put aside."""
+    def _send_on(self, key: str, home: int, run: EventRun) -> list[Output | Forward]:
+        """To the partition where the key's state lives; once, for what is still misplaced then never arrives."""
+        return [self._forward(key, home, record) for record in run.records]
+
+    def _forward(self, key: str, home: int, record: Record) -> Output | Forward:
+        if forwarded_from(record):
+            reason = f"forwarded to partition {self._partition}, but {key!r} belongs to {home}"
+            return self._dead_letter(record, reason)
+        return Forward(self._internal, home, key.encode(), record.value, with_origin(record), record.timestamp)
+
+    def _apply(self, key: str, run: EventRun) -> list[Output | Forward]:
+        """Step once for the whole run; if that raises, once for each, so that only the culprit is put aside."""
         try:
-            return self._step(key, [event for _, event in group])
+            return self._step(key, run)
         except Exception as problem:  # noqa: BLE001 - a step may raise anything; the record is not lost
-            if len(group) > 1:
-                return [output for single in group for output in self._apply(key, [single])]
-            record, event = group[0]
+            if len(run) > 1:
+                return [output for at in range(len(run)) for output in self._apply(key, run[at : at + 1])]
             reason = f"{self._stage.name} failed on this record: {type(problem).__name__}: {problem}"
-            return [self._dead_letter(record, event.origin, reason)]
+            return [self._dead_letter(run.records[0], reason)]
 
     def _step(self, key: str, inputs: Sequence[Input]) -> list[Output | Forward]:
         state, outputs = self._stage.step(self.state(key), inputs)
@@ -175,7 +155,11 @@ class Processor(Generic[S]):
             self._deadlines[key] = deadline
             heapq.heappush(self._queue, (deadline, key))
 
-    def _dead_letter(self, record: Record, origin: Origin, reason: str) -> Output:
+    def _dead_letter(self, record: Record, reason: str) -> Output:
+        try:
+            origin = origin_of(record)
+        except ValueError:
+            origin = Origin(record.topic, record.partition, record.offset)
         letter: DeadLetter = dead_letter_of(
             reason=reason,
             stage=self._stage.name,

@@ -13,18 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from schemas.message import Message
-from streams.records import Output
+from streams.origin import Origin
+from streams.records import Headers, Output
 
 S = TypeVar("S")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a record was first written: topic (of a bare file its name), partition, offset (of a file the line)."""
-
-    topic: str
-    partition: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,15 @@ class Tick:
 Input = Event | Tick
 
 
+class Compact(Protocol):
+    """A message in a form that costs less to make; `full` is the message."""
+
+    @property
+    def model_name(self) -> str: ...
+
+    def full(self) -> Message: ...
+
+
 class Stage(Protocol[S]):
     """The contract between the engine and the logic of one stage."""
 
@@ -59,7 +60,7 @@ class Stage(Protocol[S]):
         """Input topics without prefix; the stage's own internal topic is read too and not named here."""
         ...
 
-    def decode(self, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Message | None:
+    def decode(self, value: bytes | None, headers: Headers) -> Message | Compact | None:
         """The message in a record, or None if the stage has no use for it.
 
         Raises `schemas.message.InvalidMessage` with the reason for the dead letter.

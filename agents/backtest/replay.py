@@ -1,7 +1,8 @@
 """Monitor and retrain policy over recorded events: the steps of the live worker, chained without a broker.
 
-Time is the events' own: before a record, its stage's tick clock advances by how far the record's event time is ahead of
-the greatest seen so far. So a heartbeat that stays away is noticed as soon as another event shows that time went by.
+Time is the events' own: while a model waits for time to pass, its stage's tick clock advances before each record by how
+far the record's event time is ahead of the greatest seen so far. So a heartbeat that stays away is noticed as soon as
+another event shows that time went by.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from agents.backtest.source import EventLike, records_of
 from agents.monitor.stage import MonitorStage
 from agents.retrain.stage import RetrainStage
 from agents.settings import Settings
+from schemas.compact import CompactMetrics
 from schemas.message import InvalidMessage, Message
+from schemas.metrics import Heartbeat
 from streams.processor import Processor
 from streams.records import Forward, Output, Record, StoredRecord
-from streams.stage import Stage
+from streams.stage import Compact, Stage
 
 #: The topics that the result tells. Statuses are none of them: there is one for every change of every window.
 WANTED = frozenset({"drift", "retrain", "alerts", "dead-letter"})
 
-#: Records applied together where no time goes by between them.
-BATCH = 1_000
+#: Records, and bytes, applied together where no model waits for time to pass.
+BATCH_RECORDS, BATCH_BYTES = 5_000, 2**20
 
 
 @dataclass
@@ -73,33 +76,48 @@ class _Lane:
         self._processor = Processor(stage, partition=0, partitions=1, table={})
         self._now: int | None = None
         self._batch: list[StoredRecord] = []
+        self._bytes = 0
 
     def add(self, record: Record) -> list[Output | Forward]:
         """Take a record in. What comes out belongs to the records before it, as far as they were not done yet."""
-        outputs: list[Output | Forward] = []
-        event_time = self._event_time(record)
-        if self._now is None:
-            self._now = event_time
-        elif event_time is not None and event_time > self._now:
-            outputs += self.finish() + self._processor.tick(event_time - self._now)
-            self._now = event_time
-        elif len(self._batch) >= BATCH:
-            outputs += self.finish()
+        message = self._message(record)
+        event_time = None if message is None else _milliseconds(message)
+        outputs = self._pass_time(event_time)
         written = event_time if event_time is not None else record.timestamp or self._now or 0
         self._batch.append(_stored(record, written))
+        # A heartbeat makes its model wait, and from then on each step in time counts.
+        self._bytes += len(record.value or b"")
+        full = len(self._batch) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES
+        if full or isinstance(message, Heartbeat):
+            outputs += self.finish()
         return outputs
 
     def finish(self) -> list[Output | Forward]:
         """What comes out of the records taken in and not done yet."""
-        batch, self._batch = self._batch, []
+        batch, self._batch, self._bytes = self._batch, [], 0
         return self._processor.process(batch) if batch else []
 
-    def _event_time(self, record: Record) -> int | None:
+    def _pass_time(self, event_time: int | None) -> list[Output | Forward]:
+        """Let time go by up to this record; as in a worker, ticks are written only where a key waits for them."""
+        outputs: list[Output | Forward] = []
+        if event_time is not None and (self._now is None or event_time > self._now):
+            if self._now is not None and self._processor.waiting:
+                outputs = self.finish() + self._processor.tick(event_time - self._now)
+            self._now = event_time
+        return outputs
+
+    def _message(self, record: Record) -> Message | Compact | None:
         try:
-            message = self._stage.decode(record.value, record.headers)
+            return self._stage.decode(record.value, record.headers)
         except InvalidMessage:
             return None
-        return None if message is None else round(message.timestamp.timestamp() * 1000)
+
+
+def _milliseconds(message: Message | Compact) -> int:
+    if isinstance(message, CompactMetrics):
+        return round(message.timestamp * 1000)
+    full = message if isinstance(message, Message) else message.full()
+    return round(full.timestamp.timestamp() * 1000)
 
 
 def _stored(record: Record, timestamp: int) -> StoredRecord:

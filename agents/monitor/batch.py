@@ -17,6 +17,7 @@ import numpy as np
 
 from agents.drift import Verdict
 from agents.monitor.causes import cause_of
+from agents.monitor.columns import Columns, columns_of
 from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
 from agents.monitor.pending import Finding, Pending
 from agents.monitor.phases import follow
@@ -30,6 +31,7 @@ from schemas.message import Message
 from schemas.metrics import Heartbeat
 from schemas.status import ModelState
 from streams.records import Output
+from streams.run import EventRun
 from streams.stage import Event, Input, Tick
 from streams.windows import CountWindow, Floats, Pushed
 
@@ -55,11 +57,11 @@ class Batch:
 
     def run(self) -> list[Output]:
         """All three passes; the outputs are in the order of their causes."""
-        for index, item in enumerate(self._inputs):
-            if isinstance(item, Tick):
-                self._take_tick(index, item)
-            else:
-                self._take_event(index, item)
+        if isinstance(self._inputs, EventRun):
+            self._take_run(self._inputs)
+        else:
+            for index, item in enumerate(self._inputs):
+                self._take(index, item)
         order = {id(version): number for number, version in enumerate(self._versions)}
         for pending in sorted(self._pending.values(), key=lambda pending: order[id(pending.version)]):
             self._judge(pending)
@@ -67,6 +69,42 @@ class Batch:
         return self._publish.outputs
 
     # First pass: in order.
+
+    def _take(self, index: int, item: Input) -> None:
+        if isinstance(item, Tick):
+            self._take_tick(index, item)
+        else:
+            self._take_event(index, item)
+
+    def _take_run(self, run: EventRun) -> None:
+        """The first event by itself; it settles version and series for the others, if these are like it."""
+        first = run[0]
+        self._take_event(0, first)
+        with_average = self._plans.wants_average(self._state.model)
+        columns = columns_of(run.messages, with_average) if len(run) > 1 else None
+        if columns is not None:
+            self._take_columns(columns, len(run) - 1)
+        else:
+            for index in range(1, len(run)):
+                self._take_event(index, run[index])
+
+    def _take_columns(self, columns: Columns, count: int) -> None:
+        """What `_take_event` does, for all messages but the first at once."""
+        state, rest = self._state, range(1, count + 1)
+        state.counts["metrics"] += count
+        self._seen["metrics"].extend(rest)
+        state.event_time = max(state.event_time, columns.latest)
+        version = state.versions[-1]
+        kept = [(self._pending.get((id(version), metric)), values) for metric, values in columns.values.items()]
+        width = sum(pending is not None for pending, _ in kept)
+        at = self._position
+        for pending, values in kept:
+            if pending is not None:
+                pending.values.extend(values[1:])
+                pending.inputs.extend(rest)
+                pending.positions.extend(range(at, at + count * width, width))
+                at += 1
+        self._position += count * width
 
     def _take_tick(self, index: int, tick: Tick) -> None:
         state, elapsed = self._state, tick.clock - self._state.clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from agents.monitor.outputs import STAGE
 from agents.monitor.plan import Plans
 from agents.monitor.state import MonitorState, decode_state, encode_state
 from agents.settings import Settings
+from schemas.compact import CompactMetrics, CompactParser
 from schemas.drift import ExternalDrift
 from schemas.internal import OperatorAction
 from schemas.message import Message
@@ -62,9 +63,9 @@ class MonitorStage:
     def __init__(self, settings: Settings) -> None:
         self._plans = Plans(settings)
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        self._parse: Callable[[bytes | None, Headers], Message] = parser_for(MonitorInput)
+        self._parse = CompactParser(parser_for(MonitorInput))
 
-    def decode(self, value: bytes | None, headers: Headers) -> Message:
+    def decode(self, value: bytes | None, headers: Headers) -> Message | CompactMetrics:
         """The message in a record; raises InvalidMessage with the reason."""
         return self._parse(value, headers)
 

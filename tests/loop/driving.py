@@ -55,19 +55,30 @@ delivery = "{delivery}"
     def worker(self, module: str = "agents.cli.main", data: str = "data", **environment: str) -> Worker:
         """Start `visutility worker` on a data folder and wait until it says that it is ready."""
         log = self.folder / f"worker-{len(self.processes)}.log"
-        own = {
-            "PYTHONPATH": str(ROOT),
-            "VISUTILITY_LOG_FORMAT": "json",
-            "VISUTILITY_DATA_DIR": str(self.folder / data),
-        }
-        env = os.environ | own | environment
         command = [sys.executable, "-m", module, "worker", "--config", str(self.config)]
+        env = self._environment(data) | environment
         with log.open("wb") as stderr:
             process = subprocess.Popen(command, env=env, cwd=ROOT, stderr=stderr, stdout=subprocess.DEVNULL)
         self.processes.append(process)
         worker = Worker(process, log)
         worker.wait_ready()
         return worker
+
+    def visutility(self, *arguments: str, data: str = "data", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `visutility` to its end, as an operator's shell would."""
+        command = [sys.executable, "-m", "agents.cli.main", *arguments, "--config", str(self.config)]
+        env = self._environment(data) | environment
+        return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    def _environment(self, data: str) -> dict[str, str]:
+        """The environment of a process. The tests' own settings are left out: they would win over the file."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("VISUTILITY_")}
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "VISUTILITY_LOG_FORMAT": "json",
+            "VISUTILITY_DATA_DIR": str(self.folder / data),
+        }
+        return kept | own
 
     def backtested(self, records: Iterable[tuple[str, bytes]]) -> Json:
         """What the backtest gives for the same records and settings, in the order they were sent."""

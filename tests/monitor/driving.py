@@ -12,8 +12,9 @@ from schemas.alerts import Alert
 from schemas.message import Message
 from schemas.metrics import Heartbeat, Metrics, ValidationScore
 from schemas.status import ModelStatus
+from streams.origin import Origin
 from streams.records import Output
-from streams.stage import Event, Input, Origin, Tick
+from streams.stage import Event, Input, Tick
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 MODEL = "fraud"

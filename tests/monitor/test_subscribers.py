@@ -11,8 +11,9 @@ from agents.monitor import subscribers as module
 from agents.monitor.subscribers import EventLogger, Item, Subscribers, subscribe
 from schemas.alerts import Alert
 from schemas.metrics import Heartbeat, InferenceFailure
+from streams.origin import Origin
 from streams.records import Output
-from streams.stage import Event, Origin
+from streams.stage import Event
 from tests.monitor.driving import CALM, MODEL, Driven, accuracies, at, heartbeat, metrics, score, small
 
 ITEM = Event(metrics(), Origin("metrics", 0, 0), 0)

@@ -14,8 +14,9 @@ from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached
 from schemas.internal import OperatorAction
 from schemas.message import Message
 from schemas.retrain import RetrainRequest
+from streams.origin import Origin
 from streams.records import Output
-from streams.stage import Event, Origin
+from streams.stage import Event
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 

@@ -15,7 +15,8 @@ from schemas.drift import DriftDetected
 from schemas.message import Message
 from schemas.metrics import Metrics, ValidationScore
 from schemas.retrain import RetrainRequest
-from streams.stage import Event, Origin
+from streams.origin import Origin
+from streams.stage import Event
 from tests.retrain.findings import START, of_type
 
 
@@ -25,7 +26,7 @@ def requests_for(settings: Settings, messages: Sequence[Message], batch: int = 6
     watched, decided = monitor.new_state("fraud"), policy.new_state("fraud")
     for begin in range(0, len(messages), batch):
         events = [
-            Event(monitor.decode(message.to_json(), ()), Origin("metrics", 0, begin + offset), 0)
+            Event(message, Origin("metrics", 0, begin + offset), 0)
             for offset, message in enumerate(messages[begin : begin + batch])
         ]
         watched, found = monitor.step(watched, events)

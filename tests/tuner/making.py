@@ -12,7 +12,8 @@ from agents.tuner.work import TrainingWork, TrialWork
 from schemas.message import Message
 from schemas.retrain import RetrainRequest
 from schemas.trials import TrialResult
-from streams.stage import Event, Origin
+from streams.origin import Origin
+from streams.stage import Event
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SHA256 = "ab" * 32

@@ -1,0 +1,39 @@
+"""The events of one key in one batch, expanded only where somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+from schemas.message import Message
+from streams.origin import origin_of
+from streams.records import Record
+from streams.stage import Compact, Event
+
+
+class EventRun(Sequence[Event]):
+    """Events of one key, in order: their records and their messages, some of which may be compact.
+
+    To a step it is a sequence of events. A step that works in columns reads `messages` instead, and expands only those
+    events that have consequences.
+    """
+
+    def __init__(
+        self, clock: int, records: list[Record] | None = None, messages: list[Message | Compact] | None = None
+    ) -> None:
+        self.clock = clock
+        self.records = records if records is not None else []
+        self.messages = messages if messages is not None else []
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> EventRun: ...
+    def __getitem__(self, index: int | slice) -> Event | EventRun:
+        if isinstance(index, slice):
+            return EventRun(self.clock, self.records[index], self.messages[index])
+        message, record = self.messages[index], self.records[index]
+        return Event(message if isinstance(message, Message) else message.full(), origin_of(record), self.clock)

@@ -1,0 +1,82 @@
+"""Columns are a shorter way to the same place: states and outputs are those of one event after the other."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.monitor.columns import columns_of
+from agents.monitor.stage import MonitorStage
+from agents.settings import Settings
+from schemas.compact import CompactMetrics
+from streams.processor import Processor
+from streams.records import Forward, Output, StoredRecord
+from streams.run import EventRun
+from streams.stage import Event
+
+SETTINGS = Settings(
+    monitor=[{"metric": "accuracy", "window": {"size": 8, "min_samples": 3}, "detector": {"threshold": 1.5}}],
+    retrain=[{"min": {"precision": 0.5, "extras.auc": 0.2}, "min_average_precision_recall": 0.6}],
+)
+
+ratios = st.sampled_from([0.1, 0.5, 0.8, 0.9, 1])
+messages = st.fixed_dictionaries(
+    {"accuracy": ratios},
+    optional={
+        "precision": ratios,
+        "recall": ratios,
+        "extras": st.sampled_from([{"auc": 0.1}, {"auc": 0.9, "b": 7}, {"b": 7, "auc": 0.9}]),
+        "model_version": st.sampled_from(["1", "2"]),
+        "labels": st.just({"region": "eu"}),
+        "type": st.sampled_from(["metrics", "heartbeat", "schema_drift"]),
+    },
+)
+# Mostly alike, as fleets send them, so that columns are made; and now and then anything.
+streams = st.one_of(st.lists(messages, max_size=40), st.lists(messages.map(lambda m: {"accuracy": m["accuracy"]})))
+
+
+def records(contents: list[dict[str, Any]]) -> list[StoredRecord]:
+    plain = {"type": "metrics", "model_name": "m", "model_version": "1"}
+    values = [json.dumps(plain | {"timestamp": 1.7e9 + at} | content).encode() for at, content in enumerate(contents)]
+    return [StoredRecord("metrics", 0, at, 0, b"m", value) for at, value in enumerate(values)]
+
+
+def one_by_one(stored: list[StoredRecord]) -> tuple[bytes, list[Output]]:
+    stage, outputs = MonitorStage(SETTINGS), []
+    state = stage.new_state("m")
+    for record in stored:
+        message = stage.decode(record.value, ())
+        (event,) = EventRun(0, [record], [message])
+        assert isinstance(event, Event)
+        state, found = stage.step(state, [event])
+        outputs += found
+    return stage.encode_state(state), outputs
+
+
+@settings(max_examples=300, deadline=None)
+@given(streams, st.sets(st.integers(0, 40)))
+def test_any_batches_of_columns_equal_one_event_after_the_other(contents: list[dict[str, Any]], cuts: set[int]) -> None:
+    stored = records(contents)
+    table: dict[bytes, bytes] = {}
+    processor = Processor(MonitorStage(SETTINGS), 0, 1, table)
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
+    found: list[Output | Forward] = [o for begin, end in pairwise(bounds) for o in processor.process(stored[begin:end])]
+    expected_state, expected = one_by_one(stored)
+    assert found == expected
+    if stored:
+        assert table[b"m"] == expected_state
+
+
+def test_what_fleets_send_nearly_always_is_taken_in_columns() -> None:
+    stage = MonitorStage(SETTINGS)
+    decoded = [stage.decode(record.value, ()) for record in records([{"accuracy": 0.9, "extras": {"auc": 0.8}}] * 3)]
+    assert [type(message) for message in decoded[1:]] == [CompactMetrics] * 2
+    columns = columns_of(decoded[1:], with_average=False)
+    assert columns is not None
+    assert columns.values == {"accuracy": [0.9, 0.9], "extras.auc": [0.8, 0.8]}
+    assert columns.latest == 1_700_000_002_000_000
+    assert columns_of(decoded, with_average=False) is None  # the first went the schema's way

@@ -1,0 +1,121 @@
+"""The quick way takes nothing that the schema refuses, and gives the same message for what it takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from schemas.compact import CompactMetrics, CompactParser
+from schemas.message import InvalidMessage, Message
+from schemas.metrics import MetricsMessage
+from schemas.parse import Parser, parser_for
+from tests.schemas.malformed import MALFORMED, Malformed
+
+PLAIN: dict[str, Any] = {
+    "type": "metrics",
+    "model_name": "m",
+    "model_version": "1",
+    "timestamp": 1.7e9,
+    "accuracy": 0.9,
+}
+
+parse = parser_for(MetricsMessage)
+
+
+def knowing() -> CompactParser:
+    """A parser that has seen the names of `PLAIN` and an extra."""
+    parser = CompactParser(parse)
+    parser(json.dumps(PLAIN | {"extras": {"auc": 0.5}}).encode())
+    return parser
+
+
+def test_a_name_goes_the_schemas_way_first_and_the_quick_way_from_then_on() -> None:
+    parser, value = CompactParser(parse), json.dumps(PLAIN).encode()
+    assert not isinstance(parser(value), CompactMetrics)
+    assert isinstance(parser(value), CompactMetrics)
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {"labels": {"region": "eu"}},
+        {"anything": 1},
+        {"timestamp": "2025-01-01T00:00:00Z"},
+        {"model_name": "other"},
+        {"model_version": "2"},
+        {"extras": {"new": 1.0}},
+        {"event_id": "line\u2028separator"},
+    ],
+)
+def test_what_is_unusual_goes_the_schemas_way(unusual: dict[str, Any]) -> None:
+    value = json.dumps(PLAIN | unusual).encode()
+    assert knowing()(value) == parse(value)
+
+
+def test_attributes_in_the_headers_are_the_schemas_to_read() -> None:
+    value = json.dumps(PLAIN).encode()
+    headers = (("ce_id", b"from-header"), ("ce_specversion", b"1.0"))
+    assert knowing()(value, headers) == parse(value, headers)
+
+
+numbers = st.one_of(
+    st.floats(), st.floats(0, 1), st.integers(), st.integers(-2, 2), st.just(10**400), st.floats(9e8, 5e9)
+)
+values = st.one_of(numbers, st.none(), st.booleans(), st.text(max_size=3), st.lists(st.just(1), max_size=2))
+texts = st.one_of(st.sampled_from(["m", "1", "", "\x00", "a\n", "x" * 300, "é", "\ud800"]), st.text(max_size=4))
+messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["metrics", "heartbeat", "x"]),
+        "model_name": st.one_of(st.just("m"), texts),
+        "model_version": st.one_of(st.just("1"), texts),
+        "timestamp": st.one_of(st.floats(1.6e9, 1.8e9), st.sampled_from([946684800, 4102444800, "2025-01-01"]), values),
+        "event_id": st.one_of(texts, values),
+        "accuracy": values,
+        "precision": values,
+        "recall": values,
+        "f1_score": values,
+        "extras": st.one_of(values, st.dictionaries(st.sampled_from(["auc", "", "z"]), values, max_size=2)),
+        "labels": values,
+        "unknown": values,
+    },
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(messages, st.booleans())
+@example({"event_id": ""}, True)
+@example({"extras": {"auc": 1e308 * 10}}, True)
+def test_both_ways_agree_on_anything(message: dict[str, Any], plain: bool) -> None:
+    value = json.dumps(PLAIN | message if plain else message).encode()
+    agree(value)
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_both_ways_agree_on_what_is_malformed(case: Malformed) -> None:
+    agree(case.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=30), st.integers(0, 90), st.integers(0, 10))
+def test_both_ways_agree_on_damaged_bytes(noise: bytes, at: int, gone: int) -> None:
+    value = json.dumps(PLAIN).encode()
+    agree(value[:at] + noise + value[at + gone :])
+
+
+def agree(value: bytes | None) -> None:
+    """Compare the quick way with the schema's on one value."""
+    assert outcome(knowing(), value) == outcome(parse, value)
+
+
+def outcome(parser: Parser | CompactParser, value: bytes | None) -> Message | str:
+    """The message, or why there is none."""
+    try:
+        found = parser(value)
+    except InvalidMessage as refused:
+        return str(refused)
+    return found.full() if isinstance(found, CompactMetrics) else found
