@@ -7,9 +7,9 @@ A property test holds the two together.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Annotated
 
 import msgspec
@@ -20,25 +20,28 @@ from schemas.metrics import Metrics
 from schemas.parse import Parser
 
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-_EARLIEST, _LATEST = EARLIEST.timestamp(), LATEST.timestamp()
+Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+EpochSeconds = Annotated[float, msgspec.Meta(ge=EARLIEST.timestamp(), lt=LATEST.timestamp())]
 
 #: Names that the schema has accepted are kept, up to this many, so that each is looked at character by character once.
 _MOST_NAMES = 100_000
+
+#: As in the schema.
+_MOST_EXTRAS = 1_000
 
 
 class CompactMetrics(msgspec.Struct, tag_field="type", tag="metrics", forbid_unknown_fields=True, gc=False):
     """A `metrics` message with its event time in epoch seconds, labels left out (records with labels are not taken)."""
 
     model_name: str
-    timestamp: float
+    timestamp: EpochSeconds
     model_version: str = ""
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
     accuracy: Ratio | None = None
     precision: Ratio | None = None
     recall: Ratio | None = None
     f1_score: Ratio | None = None
-    extras: dict[str, float] = msgspec.field(default_factory=dict)
+    extras: dict[str, Finite] = msgspec.field(default_factory=dict)
 
     def full(self) -> Metrics:
         """The message as the schema has it."""
@@ -63,6 +66,15 @@ def instant(epoch_seconds: float) -> datetime:
 _decode = msgspec.json.Decoder(CompactMetrics).decode
 
 
+def _has_ratio(message: CompactMetrics) -> bool:
+    return (
+        message.accuracy is not None
+        or message.precision is not None
+        or message.recall is not None
+        or message.f1_score is not None
+    )
+
+
 class CompactParser:
     """A parser that gives `CompactMetrics` where it can, and what `parse` gives otherwise."""
 
@@ -80,29 +92,19 @@ class CompactParser:
             try:
                 message = _decode(value)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
-            else:
-                if self._is_usual(message):
-                    return message
+                return self._note(self._parse(value, headers))
+            # What msgspec cannot check: characters of names (seen before by the schema), and that there is a number.
+            if (
+                message.model_name in self._models
+                and message.model_version in self._versions
+                and (message.event_id is None or message.event_id.isprintable())
+                and (self._knows(message.extras) if message.extras else _has_ratio(message))
+            ):
+                return message
         return self._note(self._parse(value, headers))
 
-    def _is_usual(self, message: CompactMetrics) -> bool:
-        """Whether the schema would take it too: the names have been seen, the numbers are in range."""
-        if message.model_name not in self._models or message.model_version not in self._versions:
-            return False
-        if not _EARLIEST <= message.timestamp < _LATEST:
-            return False
-        if message.event_id is not None and not message.event_id.isprintable():
-            return False
-        extras = message.extras
-        if extras:
-            return extras.keys() <= self._extras and len(extras) <= 1_000 and all(map(isfinite, extras.values()))
-        return (
-            message.accuracy is not None
-            or message.precision is not None
-            or message.recall is not None
-            or message.f1_score is not None
-        )
+    def _knows(self, extras: dict[str, float]) -> bool:
+        return extras.keys() <= self._extras and len(extras) <= _MOST_EXTRAS
 
     def _note(self, message: Message) -> Message:
         if isinstance(message, Metrics):

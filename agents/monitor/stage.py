@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -63,11 +63,9 @@ class MonitorStage:
     def __init__(self, settings: Settings) -> None:
         self._plans = Plans(settings)
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        self._parse = CompactParser(parser_for(MonitorInput))
-
-    def decode(self, value: bytes | None, headers: Headers) -> Message | CompactMetrics:
-        """The message in a record; raises InvalidMessage with the reason."""
-        return self._parse(value, headers)
+        # An attribute rather than a method: it is called for each record.
+        self.decode: Callable[[bytes | None, Headers], Message | CompactMetrics]
+        self.decode = CompactParser(parser_for(MonitorInput))
 
     def new_state(self, key: str) -> MonitorState:
         """A model nothing is known of."""
