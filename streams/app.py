@@ -19,8 +19,11 @@ from streams.transport import Batch, BatchTransport
 
 S = TypeVar("S")
 
-#: Records of one fetch, and so of one batch, at most; and batches that wait between the fetcher and the agent.
-BATCH_RECORDS, WAITING_BATCHES = 5_000, 4
+#: Records of one batch and bytes of one fetch of a partition, at most; the more a batch holds, the less a record costs.
+BATCH_RECORDS, FETCH_BYTES = 20_000, 4 * 2**20
+
+#: Batches that wait between the fetcher and the agent.
+WAITING_BATCHES = 2
 
 
 class StageApp(faust.App):
@@ -49,6 +52,7 @@ def make_app(stage: Stage[S], settings: EngineSettings, listeners: Sequence[List
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=settings.session_timeout / 5,
         broker_max_poll_records=BATCH_RECORDS,
+        consumer_max_fetch_size=FETCH_BYTES,
         stream_buffer_maxsize=WAITING_BATCHES,
         stream_recovery_delay=0.0,
         table_standby_replicas=0,

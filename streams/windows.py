@@ -102,9 +102,7 @@ class CountWindow:
 
     def push_many(self, values: ArrayLike) -> Pushed:
         """Take in values (one dimension, finite), oldest first. Raises ValueError, and takes none, if one is not."""
-        new = np.asarray(values, dtype=np.float64)
-        if new.ndim != 1 or not np.isfinite(new).all():
-            raise ValueError("values: expected one dimension of finite numbers")
+        new = _finite(values)
         before = self._copy()
         held = len(self._values)
         recent = np.concatenate((self._values, new))
@@ -114,7 +112,7 @@ class CountWindow:
             start = self.pushed % self.size
             end = min(at + self.size - start, len(recent))
             if start == 0:
-                self._level = float(recent[at]) if self.pushed == 0 else _lower_median(recent[at - self.size : at])
+                self._level = self._level_from(recent, at, self.pushed)
             suffix = recent[at - self.size + 1 : at - start] if self.pushed >= self.size else _EMPTY
             span = slice(at - held, end - held)
             mean[span], std[span] = _measure(suffix, recent[at - start : end], start, self._level)
@@ -123,6 +121,20 @@ class CountWindow:
         self._values = recent[-self.size :].copy()
         count = np.minimum(np.arange(before.pushed + 1, self.pushed + 1), self.size)
         return Pushed(count, mean, std, self.size, before, recent)
+
+    def extend(self, values: ArrayLike) -> None:
+        """Take in values without measuring on the way: the same window as after `push_many`, in less time."""
+        new = _finite(values)
+        recent = np.concatenate((self._values, new))
+        first, self.pushed = self.pushed, self.pushed + len(new)
+        newest_block = (self.pushed - 1) // self.size * self.size
+        if len(new) and newest_block >= first:
+            self._level = self._level_from(recent, len(recent) - (self.pushed - newest_block), newest_block)
+        self._values = recent[-self.size :].copy()
+
+    def _level_from(self, recent: Floats, at: int, number: int) -> float:
+        """The level of the block that begins with value `number`, which is `recent[at]`."""
+        return float(recent[at]) if number == 0 else _lower_median(recent[at - self.size : at])
 
     def summary(self) -> Summary:
         """The window as it is, digit for digit as `push_many` gave it. Raises ValueError where it is empty."""
@@ -192,6 +204,13 @@ def _measure(suffix: Floats, block: Floats, start: int, level: float) -> tuple[F
         inside_former = suffix[len(suffix) - former[index] :]
         mean[index], std[index] = _two_pass(np.concatenate((inside_former, block[: start + index + 1])))
     return mean, std
+
+
+def _finite(values: ArrayLike) -> Floats:
+    new = np.asarray(values, dtype=np.float64)
+    if new.ndim != 1 or not np.isfinite(new).all():
+        raise ValueError("values: expected one dimension of finite numbers")
+    return new
 
 
 def _sums(deviations: Floats) -> tuple[Floats, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -50,6 +51,7 @@ class StreamWorker:
 
     async def start(self) -> None:
         """Join the groups, restore what is assigned and begin to work. Raises `DataFolderBusy`, `StateMismatch`."""
+        _collect_rarely()
         for stage in self._stages:
             self._cleanup.enter_context(_locked(self._settings.data_dir / stage.name))
             self._apps[stage.name] = make_app(stage, self._settings, self._listeners.get(stage.name, ()))
@@ -80,6 +82,12 @@ class StreamWorker:
         await asyncio.gather(*(_stop(app) for app in self._apps.values()))
         self._apps.clear()
         self._cleanup.close()
+
+
+def _collect_rarely() -> None:
+    """Batches make many objects that hold no cycles: collecting as often as by default costs a quarter of the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
 
 
 async def _stop(app: StageApp) -> None:

@@ -208,6 +208,9 @@ class Batch:
     def _judge(self, pending: Pending) -> None:
         self._inherit(pending.version)
         plan, values = pending.plan, np.array(pending.values, dtype=np.float64)
+        if not plan.is_measured:
+            pending.series.window.extend(values)
+            return
         pushed = pending.pushed = pending.series.window.push_many(values)
         fired = [] if plan.detector is None else plan.detector.judge(values, pushed)
         for at, verdict in fired:
@@ -292,9 +295,11 @@ class Batch:
         """The watched series of a version as they were after an input."""
         rules = []
         for metric, series in version.series.items():
-            pending, plan = self._pending.get((id(version), metric)), self._plans.of(self._state.model, metric)
+            if (plan := self._plans.of(self._state.model, metric)).detector is None:
+                continue
+            pending = self._pending.get((id(version), metric))
             window = pending.window_after(index) if pending else series.window.summary()
-            if plan.detector is not None and window is not None:
+            if window is not None:
                 rules.append(WatchedSeries(metric, plan, series.phase, window))
         return rules
 

@@ -32,6 +32,11 @@ class Plan:
     minimum_is_drift: bool
 
     @property
+    def is_measured(self) -> bool:
+        """Whether anything is asked of its values as they come."""
+        return self.detector is not None or self.minimum is not None
+
+    @property
     def detector_name(self) -> str:
         """The detector's name; empty for a series that is not watched."""
         return "" if self.detector is None else self.detector.name

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +105,10 @@ delivery = "{delivery}"
         """All committed messages of a topic, a partition after the other."""
         return [json.loads(value) for _, value in self.records(topic) if value is not None]
 
+    def about(self, model: str, topic: str) -> list[Json]:
+        """All committed messages of a topic about one model, in their order."""
+        return [message for message in self.messages(topic) if message["model_name"] == model]
+
     def records(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
         with self._consumer("reader") as consumer:
             return [record for p in range(PARTITIONS) for record in _drain(consumer, f"{self.prefix}{topic}", p)]
@@ -125,10 +129,10 @@ delivery = "{delivery}"
             assert time.monotonic() < end, "the worker did not catch up"
             time.sleep(0.2)
 
-    def wait_for(self, topic: str, count: int, seconds: float = 60.0) -> list[Json]:
-        """Wait until a topic has at least so many messages; returns all of them."""
+    def wait_for(self, topic: str, count: int, model: str | None = None, seconds: float = 60.0) -> list[Json]:
+        """Wait until a topic has at least so many messages (about a model); returns all of them."""
         end = time.monotonic() + seconds
-        while len(found := self.messages(topic)) < count:
+        while len(found := self.messages(topic) if model is None else self.about(model, topic)) < count:
             assert time.monotonic() < end, f"{topic} has {len(found)} of {count} messages"
             time.sleep(0.2)
         return found
@@ -142,6 +146,7 @@ delivery = "{delivery}"
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # the end of a partition is told by a fetch that found nothing
             }
         )
         try:
@@ -164,15 +169,46 @@ class Worker:
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.05)
 
+    def lines(self) -> list[Json]:
+        """What it has logged. Each line must be a JSON document."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def children(self) -> set[int]:
+        """The ids of the processes below it."""
+        return _below(self.process.pid)
+
     def kill(self) -> None:
         """As an out-of-memory killer would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def terminate(self) -> int:
-        """As an orchestrator would; returns the exit code."""
+    def terminate(self, seconds: float = 15.0) -> int:
+        """As an orchestrator would; returns the exit code. Raises TimeoutExpired."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(seconds)
+
+
+def _below(pid: int) -> set[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = {int(child) for task in tasks for child in task.read_text().split()}
+    return children.union(*map(_below, children))
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and not merely a zombie that nobody has waited for."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Wait until something outside of Kafka has happened."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.05)
 
 
 def _drain(consumer: Consumer, topic: str, partition: int) -> Iterator[tuple[bytes | None, bytes | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,12 @@ def metrics(model: str, event_id: str, timestamp: float, accuracy: float) -> byt
         "accuracy": min(max(float(accuracy), 0.0), 1.0),
     }
     return json.dumps(message).encode()
+
+
+def event(kind: str, model: str, timestamp: float, **fields: Any) -> tuple[str, bytes]:
+    """A record of any kind; further fields of the message as given."""
+    message = {"type": kind, "model_name": model, "model_version": "1", "timestamp": timestamp}
+    return model, json.dumps(message | fields).encode()
 
 
 def malformed(count: int) -> Iterator[tuple[str | None, bytes | None]]:

@@ -48,6 +48,17 @@ def reference(size: int, values: list[float]) -> list[tuple[int, float, float, f
     return rows
 
 
+@given(SIZES, st.lists(FINITE, max_size=60), st.lists(st.integers(0, 60), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_values_taken_in_unmeasured_leave_the_same_window(size: int, values: list[float], cuts: list[int]) -> None:
+    measured, unmeasured = CountWindow(size), CountWindow(size)
+    measured.push_many(values)
+    edges = [0, *sorted(cut % (len(values) + 1) for cut in cuts), len(values)]
+    for begin, end in pairwise(edges):
+        unmeasured.extend(values[begin:end])
+    assert unmeasured.encode() == measured.encode()
+
+
 @given(SIZES, st.lists(FINITE, max_size=60), st.lists(st.integers(0, 60), max_size=8), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_statistics_do_not_depend_on_how_values_are_split_into_batches(
