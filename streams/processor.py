@@ -71,21 +71,21 @@ class Processor(Generic[S]):
         """Apply records in their order within each key; what cannot be applied comes back as a dead letter."""
         outputs: list[Output | Forward] = []
         runs: dict[str, EventRun] = {}
-        decode = self._stage.decode
-        for record in records:
+        decode, clock = self._stage.decode, self._clock
+        for record in records:  # the hot loop: what can be done once a run is not done here
+            headers = record.headers
             try:
-                headers = record.headers
-                message = decode(record.value, headers and self._checked_headers(record))
+                message = decode(record.value, self._checked_headers(record) if headers else headers)
             except ValueError as problem:
                 outputs.append(self._dead_letter(record, str(problem)))
                 continue
-            if message is None:
-                continue
-            name = message.model_name
-            if (run := runs.get(name)) is None:
-                run = runs[name] = EventRun(self._clock)
-            run.records.append(record)
-            run.messages.append(message)
+            if message is not None:
+                try:
+                    run = runs[message.model_name]
+                except KeyError:
+                    run = runs[message.model_name] = EventRun(clock)
+                run.records.append(record)
+                run.messages.append(message)
         for key, run in runs.items():
             home = partition_of(key, self._partitions)
             outputs += self._apply(key, run) if home == self._partition else self._send_on(key, home, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from operator import attrgetter, itemgetter
 
 from agents.monitor.plan import AVERAGE_PRECISION_RECALL
@@ -13,7 +14,7 @@ from schemas.message import Message
 from schemas.metrics import RATIOS
 from streams.stage import Compact
 
-_MICROSECONDS = 1_000_000
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ def columns_of(messages: Sequence[Message | Compact], with_average: bool) -> Col
     compact = [message for message in messages if type(message) is CompactMetrics]
     if len(compact) < len(messages):
         return None
-    version = compact[0].model_version
-    if any(map(version.__ne__, map(attrgetter("model_version"), compact))):
+    if len(set(map(attrgetter("model_version"), compact))) > 1:
         return None
     values = _ratios(compact)
     extras = None if values is None else _extras(compact)
@@ -47,8 +47,8 @@ def columns_of(messages: Sequence[Message | Compact], with_average: bool) -> Col
     if with_average and "precision" in values and "recall" in values:
         pairs = zip(values["precision"], values["recall"], strict=True)
         values[AVERAGE_PRECISION_RECALL] = [(precision + recall) / 2 for precision, recall in pairs]
-    latest = instant(max(map(attrgetter("timestamp"), compact))) - EPOCH
-    return Columns(version, values, (latest.days * 86_400 + latest.seconds) * _MICROSECONDS + latest.microseconds)
+    latest = (instant(max(map(attrgetter("timestamp"), compact))) - EPOCH) // _MICROSECOND
+    return Columns(compact[0].model_version, values, latest)
 
 
 def _ratios(messages: list[CompactMetrics]) -> dict[str, list[float]] | None:
@@ -68,6 +68,11 @@ def _extras(messages: list[CompactMetrics]) -> dict[str, list[float]] | None:
     """The extras; None if their names, or the order of these, differ."""
     extras = list(map(attrgetter("extras"), messages))
     names = list(extras[0])
-    if any(map(names.__ne__, map(list, extras))):
+    if len(names) > 1 and any(map(names.__ne__, map(list, extras))):
         return None
-    return {f"extras.{name}": list(map(itemgetter(name), extras)) for name in names}
+    if set(map(len, extras)) != {len(names)}:
+        return None
+    try:
+        return {f"extras.{name}": list(map(itemgetter(name), extras)) for name in names}
+    except KeyError:  # one name each, and not the same
+        return None
