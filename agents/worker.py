@@ -47,6 +47,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         checkpoint_records=settings.checkpoint_records,
         output_linger=settings.output_linger.total_seconds(),
         session_timeout=settings.session_timeout.total_seconds(),
+        max_failures=settings.max_failures,
     )
 
 

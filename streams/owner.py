@@ -107,7 +107,9 @@ class PartitionOwner(Generic[S]):
         """Start from restored state: `positions` are the committed offsets of all inputs."""
         view = PartitionTable(self._table, self.partition)
         applied = self._keep if any(listener.wants_events for listener in self._listeners) else None
-        self._processor = Processor(self._stage, self.partition, self._settings.partitions, view, applied)
+        self._processor = Processor(
+            self._stage, self.partition, self._settings.partitions, view, applied, self._settings.max_failures
+        )
         self.expected = dict(positions)
         self.is_open = True
         for listener in self._listeners:

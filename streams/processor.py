@@ -23,6 +23,10 @@ S = TypeVar("S")
 CLOCK_KEY = b"\0clock"
 
 
+class TooManyFailures(RuntimeError):
+    """Step after step raised: a fault of the stage, not of single records. Nothing of the batch is committed."""
+
+
 class Processor(Generic[S]):
     """One partition of one stage. Not safe to share between threads; every call leaves the table consistent."""
 
@@ -33,9 +37,11 @@ class Processor(Generic[S]):
         partitions: int,
         table: MutableMapping[bytes, bytes],
         applied: Callable[[Sequence[Input]], None] | None = None,
+        max_failures: int | None = None,
     ) -> None:
-        """`applied` is told the inputs of each step that succeeded."""
+        """`applied` is told the inputs of each step that succeeded; `max_failures` steps in a row may raise."""
         self._applied = applied
+        self._max_failures, self._failures = max_failures, 0
         self._stage, self._partition, self._partitions, self._table = stage, partition, partitions, table
         self._internal = stage.name + INTERNAL
         self._clock = int(table.get(CLOCK_KEY, b"0"))
@@ -127,11 +133,19 @@ class Processor(Generic[S]):
         """Step once for the whole run; if that raises, once for each, so that only the culprit is put aside."""
         try:
             return self._step(key, run)
+        except TooManyFailures:
+            raise
         except Exception as problem:  # noqa: BLE001 - a step may raise anything; the record is not lost
             if len(run) > 1:
                 return [output for at in range(len(run)) for output in self._apply(key, run[at : at + 1])]
             reason = f"{self._stage.name} failed on this record: {type(problem).__name__}: {problem}"
+            self._count_failure(reason)
             return [self._dead_letter(run.records[0], reason)]
+
+    def _count_failure(self, reason: str) -> None:
+        self._failures += 1
+        if self._max_failures is not None and self._failures > self._max_failures:
+            raise TooManyFailures(f"{self._failures} records in a row could not be processed; the last: {reason}")
 
     def _step(self, key: str, inputs: Sequence[Input]) -> list[Output | Forward]:
         state, outputs = self._stage.step(self.state(key), inputs)
@@ -143,6 +157,7 @@ class Processor(Generic[S]):
             self._table[key.encode()] = data
             self._wait(key, state)
         self._touched.add(key)
+        self._failures = 0
         if self._applied is not None:
             self._applied(inputs)
         return list(outputs)

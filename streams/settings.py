@@ -14,6 +14,7 @@ class EngineSettings:
     """Kafka, checkpoints and the data folder. Durations are in seconds.
 
     `partitions` is the number of partitions of `metrics`, and so of every input, internal and changelog topic.
+    `max_failures` records in a row may make a step raise before the worker stops.
     """
 
     bootstrap_servers: str
@@ -27,6 +28,7 @@ class EngineSettings:
     session_timeout: float = 10.0
     tick_interval: float = 1.0
     transaction_timeout: float = 10.0
+    max_failures: int = 100
 
     def topic(self, name: str) -> str:
         """The name on Kafka of a topic of the registry."""

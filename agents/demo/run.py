@@ -86,8 +86,11 @@ def _run(broker: Broker, seed: int, json_output: bool) -> int:
         plan = Plan(broker.bootstrap_servers, prefix, folder, seed)
         history = History(plan.degrade_at)
         name = "embedded" if broker.kind == "embedded" else plan.bootstrap_servers
-        view.tell(f"broker: {name}{' (in memory only)' if broker.kind == 'embedded' else ''}, topics: {prefix}*")
-        settings = demo_settings(plan, exactly_once=broker.transactions and broker.read_committed)
+        exactly_once = broker.transactions and broker.read_committed
+        limits = "" if exactly_once else " (in memory only, delivers at least once)"
+        view.tell(f"broker: {name}{limits}, topics: {prefix}*")
+        logging.getLogger("agents.worker").setLevel(logging.ERROR)  # its warning about delivery is said above
+        settings = demo_settings(plan, exactly_once=exactly_once)
         asyncio.run(_close_the_loop(plan, settings, history, view))
     elapsed, faults = time.monotonic() - began, history.faults(plan.trials)
     if json_output:

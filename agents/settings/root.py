@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     checkpoint_records: Annotated[WholeNumber, Field(ge=1)] = 50_000
     output_linger: Duration = timedelta(milliseconds=20)
     session_timeout: PositiveDuration = timedelta(seconds=10)
+    max_failures: Annotated[WholeNumber, Field(ge=1)] = 100
     log_format: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_events: bool = False

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter
 from streams.partitioner import partition_of
-from streams.processor import Processor
+from streams.processor import Processor, TooManyFailures
 from streams.records import Forward, Output, StoredRecord
 from tests.engine.counting import Sum, SummingStage, score, score_bytes
 
@@ -47,6 +47,16 @@ def test_a_record_that_makes_the_step_raise_is_put_aside_and_the_others_count_on
     assert letter.offset == 2
     assert "ArithmeticError: that is too much" in letter.reason
     assert processor(table).state("a") == Sum("a", 3, 6.0)
+
+
+def test_step_after_step_that_raises_stops_rather_than_drains_the_topic() -> None:
+    strict = Processor(SummingStage(), 0, 1, {}, max_failures=3)
+    poison = [score("a", 5000, offset) for offset in range(3)]
+    assert len(letters(strict.process(poison))) == 3
+    strict.process([score("b", 1, 3)])  # one that succeeds: the count begins anew
+    assert len(letters(strict.process(poison))) == 3
+    with pytest.raises(TooManyFailures, match=r"4 records in a row .* that is too much"):
+        strict.process([score("a", 5000, 4)])
 
 
 def test_a_record_in_the_wrong_partition_is_forwarded_with_its_origin_and_counted_at_home() -> None:
