@@ -86,6 +86,8 @@ class Engine(Generic[S]):
 
     async def fence(self, assigned: Iterable[TP]) -> None:
         """Take the assigned partitions from their former owners; nothing is read yet."""
+        if self._stopping:
+            return  # assigned while leaving the group: whoever stays will have it
         topics = set(self._inputs)
         wanted = {tp.partition for tp in assigned if tp.topic in topics}
         await asyncio.gather(*(self._fence(partition) for partition in wanted))
@@ -158,10 +160,13 @@ class Engine(Generic[S]):
             return  # batches fetched before the seek still come in
         self._sought_at = {place: now}
         log.info("%s [%d]: reading again from %d", gap.tp.topic, gap.tp.partition, gap.expected)
+        await self._seek_to(gap.tp, gap.expected)
+
+    async def _seek_to(self, tp: TP, offset: int) -> None:
         try:
-            await self._consumer().seek_to(gap.tp, gap.expected)
+            await self._consumer().seek_to(tp, offset)
         except IllegalStateError:
-            log.info("%s [%d]: revoked meanwhile; its next owner reads it", gap.tp.topic, gap.tp.partition)
+            log.info("%s [%d]: revoked meanwhile; its next owner reads it", tp.topic, tp.partition)
 
     def _new_outbox(self, partition: int) -> Outbox:
         if self.settings.delivery == "exactly_once":
@@ -169,11 +174,11 @@ class Engine(Generic[S]):
         return PlainOutbox(self.settings, self.stage.name, partition, self._consumer().commit_offsets)
 
     async def _fence(self, partition: int) -> PartitionOwner[S]:
-        if former := self._owners.pop(partition, None):
-            await former.close()
-        outbox = self._new_outbox(partition)
+        former, outbox = self._owners.get(partition), self._new_outbox(partition)
         owner = PartitionOwner(self.stage, partition, self.settings, self._table, outbox, self._listeners)
         self._owners[partition] = owner  # before the first await: whoever comes later takes its place
+        if former is not None:
+            await former.close()
         await owner.fence()
         return owner
 
@@ -182,6 +187,10 @@ class Engine(Generic[S]):
             await self._open(owner)
         except FENCED as problem:
             self._spawn(self._mend(owner, problem))
+        except Exception as problem:
+            if self._holds(owner):
+                raise
+            log.info("%s [%d]: revoked while it was restored (%r)", self.stage.name, owner.partition, problem)
 
     async def _open(self, owner: PartitionOwner[S]) -> None:
         partition, store = owner.partition, self._table.store
@@ -248,16 +257,22 @@ class Engine(Generic[S]):
 
     async def _reopen(self, partition: int) -> None:
         owner = await self._fence(partition)
+        if not self._holds(owner):  # revoked meanwhile, and so closed before it was fenced
+            await owner.close()
+            return
         await self._open_or_mend(owner)
         for tp, offset in owner.expected.items():
-            await self._consumer().seek_to(tp, offset)
+            await self._seek_to(tp, offset)
 
     async def _give_up(self, owner: PartitionOwner[S], timeout: float) -> None:
-        try:
-            await asyncio.wait_for(owner.checkpoint(), timeout)
-        except Exception as problem:  # noqa: BLE001 - the next owner starts from what is committed
+        # Not `wait_for`: it waits for what it cancels, and a transaction is aborted only when the broker answers.
+        last = asyncio.create_task(owner.checkpoint())
+        await asyncio.wait({last}, timeout=timeout)
+        problem = last.exception() if last.done() else TimeoutError(f"not committed within {timeout:g} s")
+        if problem is not None:
             what = f"{type(problem).__name__}: {problem}"
             log.warning("%s [%d]: last checkpoint failed (%s)", self.stage.name, owner.partition, what)
+        last.cancel()
         await owner.close()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

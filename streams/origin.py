@@ -36,7 +36,7 @@ def forwarded_from(record: Record) -> Origin | None:
     try:
         topic, partition, offset = (headers[name].decode() for name in ORIGIN_HEADERS)
         return Origin(topic, int(partition), int(offset))
-    except (KeyError, ValueError) as problem:
+    except (AttributeError, KeyError, ValueError) as problem:  # a header's value may be null
         raise ValueError(f"headers {', '.join(ORIGIN_HEADERS)}: not as written here") from problem
 
 

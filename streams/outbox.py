@@ -13,13 +13,13 @@ from faust.types import TP
 from schemas.cloudevents import headers_of
 from streams.partitioner import partition_of
 from streams.records import Forward, Output
-from streams.settings import EngineSettings
+from streams.settings import LARGEST_RECORD, EngineSettings
 from streams.store import Changes
 
 CommitOffsets = Callable[[Mapping[TP, int]], Awaitable[bool]]
 
 #: Seconds to wait for a producer to say goodbye before it is left to the garbage collector.
-STOP_TIMEOUT = 3.0
+STOP_TIMEOUT = 1.5
 
 
 class NotCommitted(RuntimeError):
@@ -60,7 +60,12 @@ class _Sender:
         topic = self._settings.topic(output.topic)
         if isinstance(output, Forward):
             forwarded: asyncio.Future[RecordMetadata] = await self._producer.send(
-                topic, output.value, key=output.key, partition=output.partition, headers=list(output.headers)
+                topic,
+                output.value,
+                key=output.key,
+                partition=output.partition,
+                timestamp_ms=output.timestamp if output.timestamp >= 0 else None,  # -1: it had none
+                headers=list(output.headers),
             )
             return forwarded
         partitions = len(await self._producer.partitions_for(topic))
@@ -84,7 +89,7 @@ class TransactionalOutbox:
             bootstrap_servers=settings.bootstrap_servers,
             transactional_id=settings.transactional_id(stage, partition),
             transaction_timeout_ms=int(settings.transaction_timeout * 1000),
-            max_request_size=2 * 2**20,
+            max_request_size=LARGEST_RECORD,
         )
         self._sender = _Sender(settings, stage, partition, self._producer)
 
@@ -109,7 +114,7 @@ class PlainOutbox:
 
     def __init__(self, settings: EngineSettings, stage: str, partition: int, commit: CommitOffsets) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap_servers, acks="all", max_request_size=2 * 2**20
+            bootstrap_servers=settings.bootstrap_servers, acks="all", max_request_size=LARGEST_RECORD
         )
         self._sender = _Sender(settings, stage, partition, self._producer)
         self._commit = commit

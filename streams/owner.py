@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -126,7 +126,8 @@ class PartitionOwner(Generic[S]):
         records = batch.records
         if batch.begin < expected:
             records = [record for record in records if record.offset >= expected]
-        outputs = self.processor.process(records)
+        with self._all_or_nothing():
+            outputs = self.processor.process(records)
         self.expected[tp] = batch.end
         self._note(outputs, len(records))
 
@@ -136,7 +137,9 @@ class PartitionOwner(Generic[S]):
 
     def tick(self, elapsed_ms: int) -> None:
         """Let time pass for the keys that wait."""
-        self._note(self.processor.tick(elapsed_ms), 0)
+        with self._all_or_nothing():
+            outputs = self.processor.tick(elapsed_ms)
+        self._note(outputs, 0)
 
     async def wait_for_room(self) -> None:
         """Back-pressure: wait while two checkpoints' worth of records is in memory."""
@@ -166,6 +169,8 @@ class PartitionOwner(Generic[S]):
             store = self._table.store
             try:
                 position = await self._outbox.publish(store.freeze(self.partition), commit.outputs, offsets)
+                if not self.is_open:
+                    return  # closed meanwhile: the overlay is gone or another owner's; restoring brings what committed
                 store.write_frozen(self.partition, position)
             except BaseException:
                 self._drop()
@@ -181,6 +186,15 @@ class PartitionOwner(Generic[S]):
         self._drop()
         await self._outbox.stop()
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What raises half-way leaves some keys changed and others not: nothing of that may reach a checkpoint."""
+        try:
+            yield
+        except BaseException:
+            self._drop()
+            raise
+
     def _note(self, outputs: Sequence[Output | Forward], records: int) -> None:
         self._outputs += outputs
         self._unsaved += records
@@ -194,11 +208,12 @@ class PartitionOwner(Generic[S]):
         self._events += (each for each in inputs if isinstance(each, Event))
 
     def _drop(self) -> None:
-        if self.is_open:
-            self.is_open = False
-            for listener in self._listeners:
-                listener.closed(self.partition)
+        if not self.is_open:
+            return  # the overlay may be another owner's by now
+        self.is_open = False
         self._table.store.drop(self.partition)
+        for listener in self._listeners:
+            listener.closed(self.partition)
         self._outputs, self._events = [], []
         self._wake.set()
         self._room.set()

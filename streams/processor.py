@@ -49,7 +49,7 @@ class Processor(Generic[S]):
         self._queue: list[tuple[int, str]] = []
         self._touched: set[str] = set()
         for key, state in self.states():
-            self._wait(key, state)
+            self._wait(key, stage.deadline(state))
 
     @property
     def waiting(self) -> bool:
@@ -149,21 +149,21 @@ class Processor(Generic[S]):
 
     def _step(self, key: str, inputs: Sequence[Input]) -> list[Output | Forward]:
         state, outputs = self._stage.step(self.state(key), inputs)
-        data = self._stage.encode_state(state)
+        # Whatever may raise comes first: a step that did not succeed must leave nothing behind.
+        data, deadline = self._stage.encode_state(state), self._stage.deadline(state)
         if data is None:
             self._table.pop(key.encode(), None)
             self._deadlines.pop(key, None)
         else:
             self._table[key.encode()] = data
-            self._wait(key, state)
+            self._wait(key, deadline)
         self._touched.add(key)
         self._failures = 0
         if self._applied is not None:
             self._applied(inputs)
         return list(outputs)
 
-    def _wait(self, key: str, state: S) -> None:
-        deadline = self._stage.deadline(state)
+    def _wait(self, key: str, deadline: int | None) -> None:
         if deadline is None:
             self._deadlines.pop(key, None)
         elif self._deadlines.get(key) != deadline:

@@ -37,11 +37,18 @@ async def restore(
     try:
         consumer.assign([tp])
         position, end = store.position(partition), (await consumer.end_offsets([tp]))[tp]
+        begin = (await consumer.beginning_offsets([tp]))[tp]
+        if 0 < position < begin:
+            raise StateMismatch(
+                f"{tp.topic} [{partition}] begins at {begin}, but the data folder has state up to {position}: what lies"
+                f" between is gone. Remove {store.partition_path(partition)} to restore from the topic as it is now"
+            )
         if position > end:
             raise StateMismatch(
                 f"{tp.topic} [{partition}] ends at {end}, but the data folder has state up to {position}: the topic was"
                 f" recreated or cut. Remove {store.partition_path(partition)} to restore from the topic as it is now"
             )
+        consumer.seek(tp, max(position, begin))
         return await _read(consumer, tp, position, end, store, wanted)
     finally:
         await consumer.stop()
@@ -56,7 +63,6 @@ async def _read(
     wanted: Callable[[], bool],
 ) -> int:
     restored = 0
-    consumer.seek(tp, max(position, (await consumer.beginning_offsets([tp]))[tp]))
     while wanted() and (position := await consumer.position(tp)) < end:
         for records in (await consumer.getmany(tp, timeout_ms=100)).values():
             changes = ((record.key, record.value) for record in records)

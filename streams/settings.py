@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+#: Bytes of the largest record the engine may have to publish: a forwarded one of up to 10 MiB with its headers, a key's
+#: state, a dead letter. Kafka's own limit of 1 MiB a topic would let one such record stop a partition for ever.
+LARGEST_RECORD = 16 * 2**20
+
 Delivery = Literal["exactly_once", "at_least_once"]
 
 

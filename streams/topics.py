@@ -11,9 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.topics import TOPICS, TopicSpec, internal_topic
-from streams.settings import EngineSettings
+from streams.settings import LARGEST_RECORD, EngineSettings
 
 _TOPIC_ALREADY_EXISTS = 36
+
+_ROOMY = {"max.message.bytes": str(LARGEST_RECORD)}
 
 #: Seconds until a created topic has leaders everywhere.
 _VISIBLE_TIMEOUT = 20.0
@@ -38,12 +40,14 @@ def wanted_topics(settings: EngineSettings, stages: Iterable[str]) -> list[Wante
     wanted = [_from_registry(spec, settings) for spec in TOPICS.values()]
     for stage in stages:
         wanted.append(_from_registry(internal_topic(stage), settings))
-        wanted.append(WantedTopic(settings.changelog(stage), settings.partitions, config={"cleanup.policy": "compact"}))
+        config = {"cleanup.policy": "compact"} | _ROOMY
+        wanted.append(WantedTopic(settings.changelog(stage), settings.partitions, config=config))
     return wanted
 
 
 def _from_registry(spec: TopicSpec, settings: EngineSettings) -> WantedTopic:
-    return WantedTopic(settings.topic(spec.name), settings.partitions, spec.partitions_like_metrics, spec.config())
+    config = spec.config() | _ROOMY
+    return WantedTopic(settings.topic(spec.name), settings.partitions, spec.partitions_like_metrics, config)
 
 
 async def create_topics(

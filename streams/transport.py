@@ -6,6 +6,7 @@ times faster. Offsets are committed by our own transactions (see `streams.outbox
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -13,10 +14,18 @@ from typing import TYPE_CHECKING, Any, cast
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, ConsumerMessage
+from mode.threads import WorkerThread
 from mode.utils.futures import notify
 
 if TYPE_CHECKING:
     from streams.app import StageApp
+
+
+#: Milliseconds for which a broker may hold a fetch that has nothing to return; Faust's own 1500 stall a busy partition.
+FETCH_WAIT_MS = 50
+
+#: Seconds to wait for the consumer's thread when all it has to do is done.
+THREAD_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +43,30 @@ class Batch:
     records: Sequence[ConsumerRecord]
 
 
+class DaemonThread(WorkerThread):
+    """A thread that a process does not wait for: a broker that answers no more must not keep a worker from ending."""
+
+    def __init__(self, service: Any, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+    def stop(self) -> None:
+        """Wait for the thread's end, but not for ever: this blocks the event loop."""
+        self.is_stopped.wait(THREAD_TIMEOUT)
+
+
 class BatchConsumerThread(AIOKafkaConsumerThread):
     """Faust's consumer thread, reading committed records and noting the positions around each fetch."""
+
+    Worker = DaemonThread
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # Faust reads committed only under its own exactly_once, which we do not use; set before the fetcher is made.
         consumer._isolation_level = "read_committed"
+        # A broker is asked one thing at a time. While a full partition waits to be processed, aiokafka asks for the
+        # others alone, and if they have nothing new the broker holds the answer this long.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
     async def _fetch_records(  # type: ignore[override] # batches in the place of lists, for `getmany` below alone
@@ -85,12 +111,23 @@ class NoReadOffsets(dict[TP, "int | None"]):
     def __setitem__(self, tp: TP, offset: int | None) -> None: ...
 
 
+class NoAcks(list[int]):
+    """Faust's compiled streams write acknowledgements past `ack`; as nothing is committed from them, none is kept."""
+
+    def append(self, offset: int) -> None: ...
+
+    def add(self, offset: int) -> None:
+        """As a set would."""
+
+
 class BatchConsumer(Consumer):
     """Delivers batches, and leaves offsets to the engine."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._read_offset = NoReadOffsets()
+        self._acked = defaultdict(NoAcks)
+        self._acked_index = cast(Any, defaultdict(NoAcks))
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -149,6 +186,17 @@ class BatchConsumer(Consumer):
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Nothing: gaps are part of a batch's positions."""
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: one agent reads all partitions in turn, and handing it a batch waits until its queue has room.
+
+        Faust would leave the partition out of the next fetch, which then waits a second for the others' records.
+        """
+
+    def on_buffer_drop(self, tp: TP) -> None: ...
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust takes a consumer that never commits through it for a hung one, and logs errors."""
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
         """Commit as a member of the group; for delivery without transactions only."""

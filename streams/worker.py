@@ -19,7 +19,7 @@ from streams.stage import Stage
 log = logging.getLogger(__name__)
 
 #: SIGTERM ends a worker within ten seconds: half for the last checkpoints, the rest for Faust's own services.
-CHECKPOINT_TIMEOUT, STOP_TIMEOUT = 5.0, 4.0
+CHECKPOINT_TIMEOUT, STOP_TIMEOUT = 4.0, 3.0
 
 
 class DataFolderBusy(RuntimeError):
