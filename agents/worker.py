@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from agents.monitor.agent import SubscriberListener
@@ -70,11 +72,12 @@ class Worker:
         """Create what topics are missing, then join, restore and begin."""
         if self._engine.delivery == "at_least_once":
             log.warning("delivery is at least once: after a crash, outputs since the last checkpoint are repeated")
-        await create_topics(
-            self._engine.bootstrap_servers,
-            wanted_topics(self._engine, self._settings.agents),
-            replication_factor=self._settings.replication_factor,
-        )
+        with _quiet("aiokafka"):
+            await create_topics(
+                self._engine.bootstrap_servers,
+                wanted_topics(self._engine, self._settings.agents),
+                replication_factor=self._settings.replication_factor,
+            )
         await self._streams.start()
         if "retrain" in self._settings.agents:
             await self._dispatcher.start()
@@ -145,7 +148,7 @@ async def _run(worker: Worker) -> int:
             log.info("stopping")
             return 0
         if problem := running.exception():
-            log.error("%s: %s", type(problem).__name__, problem)
+            log.error("%s: %s", type(problem).__name__, _first_line(problem))
         return 1
     finally:
         running.cancel()
@@ -156,3 +159,21 @@ async def _start_and_wait(worker: Worker) -> None:
     await worker.start()
     log.info("ready")
     await worker.wait()
+
+
+@contextmanager
+def _quiet(library: str) -> Iterator[None]:
+    """The library reports each failed attempt to connect; what they came to is said once, by who asked."""
+    logger = logging.getLogger(library)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _first_line(problem: BaseException) -> str:
+    """What went wrong, in one line: of a list (a line for each topic that is not as it should be) its beginning."""
+    first, *others = str(problem).splitlines() or [""]
+    return f"{first} (and {len(others)} more like it)" if others else first

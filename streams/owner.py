@@ -175,7 +175,7 @@ class PartitionOwner(Generic[S]):
             except BaseException:
                 self._drop()
                 raise
-        level = logging.INFO if commit.outputs else logging.DEBUG
+        level = logging.INFO if records or commit.outputs else logging.DEBUG
         what = f"{records} records, {len(commit.outputs)} outputs"
         log.log(level, "%s [%d]: %s", self._stage.name, self.partition, what)
         for listener in self._listeners:

@@ -50,6 +50,11 @@ class EngineRecovery(Recovery):
 class EngineTables(TableManager):
     """Faust's tables with the recovery above."""
 
+    async def on_start(self) -> None:
+        """As Faust's, without a second's sleep: our one table is declared before anything starts."""
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def recovery(self) -> Recovery:
         if self._recovery is None:

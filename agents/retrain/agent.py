@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 GROUP = "retrain-delivery"
 
+#: Seconds until the topic is read again after a failure, from what is committed.
+RETRY_DELAY = 1.0
+
 
 class RequestDispatcher:
     """Reads the retrain topic in a group of its own and delivers request by request, at least once."""
@@ -39,6 +42,15 @@ class RequestDispatcher:
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        while True:
+            try:
+                await self._consume()
+            except Exception as problem:  # noqa: BLE001 - a rebalance during a delivery, say: requests must not pile up
+                what = f"{type(problem).__name__}: {problem}"
+                log.warning("retrain requests are not delivered (%s), again in %g s", what, RETRY_DELAY)
+                await asyncio.sleep(RETRY_DELAY)
+
+    async def _consume(self) -> None:
         consumer = AIOKafkaConsumer(
             self._engine.topic("retrain"),
             bootstrap_servers=self._engine.bootstrap_servers,
@@ -47,8 +59,8 @@ class RequestDispatcher:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
-        await consumer.start()
         try:
+            await consumer.start()
             async for record in consumer:
                 await self._deliver(record)
                 await consumer.commit({TopicPartition(record.topic, record.partition): record.offset + 1})

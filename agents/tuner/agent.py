@@ -38,6 +38,7 @@ class TrialRunner:
         self._running: dict[Place, dict[str, asyncio.Task[None]]] = {}
         # Fed back, but perhaps not in the state yet: a commit of something else must not start it again.
         self._fed: dict[Place, set[str]] = {}
+        self._closed = False
 
     @property
     def running(self) -> int:
@@ -45,7 +46,12 @@ class TrialRunner:
         return sum(len(tasks) for tasks in self._running.values())
 
     def reconcile(self, partition: int, model_name: str, state: TunerState) -> None:
-        """Start what the state names and is not running; cancel what runs and is no longer named."""
+        """Start what the state names and is not running; cancel what runs and is no longer named.
+
+        Once closed nothing is started: the next owner of the partition does it.
+        """
+        if self._closed:
+            return
         place = (partition, model_name)
         named = {work.id: work for work in self._stage.work(state)}
         tasks = self._running.get(place, {})
@@ -71,6 +77,7 @@ class TrialRunner:
 
     async def close(self) -> None:
         """Cancel everything and end the processes."""
+        self._closed = True
         tasks = list(self._tasks)
         self._running.clear()
         self._fed.clear()

@@ -7,8 +7,10 @@ of a process does not pay for imports out of its own limit.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -63,13 +65,23 @@ class Ended:
 
 
 def start_worker(niceness: int) -> None:
-    """Prepare a fresh process: low priority, one thread for numerics, prints to stderr, default action for SIGTERM."""
+    """Prepare a fresh process: low priority, one thread for numerics, prints to stderr, default action for SIGTERM.
+
+    It ends with its parent: a killed worker's trials run anew elsewhere, and must not go on here beside them.
+    """
     os.nice(niceness)
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     os.dup2(2, 1)  # stdout belongs to the parent, which may promise one JSON document there
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # before numpy is imported: processes are the parallelism
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_trial(call: TrialCall) -> Ended:

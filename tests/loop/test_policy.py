@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import Consumer
 
 from streams.brokers.broker import Broker
-from tests.loop.driving import Cluster, Json, wait_until
+from streams.partitioner import partition_of
+from tests.loop.driving import PARTITIONS, Cluster, Json, wait_until
 from tests.loop.traffic import START, accuracies, event
 
 
@@ -26,9 +30,27 @@ class Receiver(ThreadingHTTPServer):
         self.answers = iter([503])
         self.taken: Queue[tuple[int, str, Json]] = Queue()
 
+    def answer(self) -> int:
+        """The status of the next answer."""
+        return next(self.answers, 204)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/retrain"
+
+
+class SlowReceiver(Receiver):
+    """A web address that answers a request only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived, self.may_answer = Event(), Event()
+
+    def answer(self) -> int:
+        """Wait, then take it."""
+        self.arrived.set()
+        self.may_answer.wait(60)
+        return 204
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -36,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status = next(self.server.answers, 204)
+        status = self.server.answer()
         self.send_response(status)
         self.end_headers()
         self.server.taken.put((status, self.headers["Idempotency-Key"], body))
@@ -63,7 +85,7 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(
     request: pytest.FixtureRequest, receiver: Receiver, mailbox: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """A worker that all tests of this module but the last share, each with models of its own."""
+    """A worker that most tests of this module share, each with models of its own."""
     broker: Broker = request.getfixturevalue(f"{request.param}_broker")
     receiver.answers = iter([503])
     mailbox.unlink(missing_ok=True)
@@ -194,3 +216,52 @@ def test_a_budget_holds_for_all_models_together(broker: Broker, topic_prefix: st
         assert worker.terminate() == 0
     finally:
         cluster.stop()
+
+
+def test_a_delivery_that_a_rebalance_overtakes_does_not_stop_the_others(
+    real_broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    cluster = Cluster(real_broker, topic_prefix, tmp_path)
+    with SlowReceiver() as receiver:
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        cluster.settings = f'agents = ["retrain"]\n[[retrain]]\ndeliver = {{ webhook = "{receiver.url}" }}\n'
+        try:
+            cluster.worker()
+            first, second = (model_in(partition) for partition in (0, 1))
+            assert cluster.visutility("retrain", first).returncode == 0
+            assert receiver.arrived.wait(30)
+            with closing(other_member(cluster)) as other:
+                wait_until(lambda: partition_0_is_of(other), "the partition has not moved")
+                receiver.may_answer.set()
+                receiver.taken.get(timeout=30)
+            assert cluster.visutility("retrain", second).returncode == 0
+            # The first is delivered again, for its new owner never said that it was.
+            assert {receiver.taken.get(timeout=30)[2]["model_name"] for _ in range(2)} == {first, second}
+        finally:
+            receiver.may_answer.set()
+            receiver.shutdown()
+            cluster.stop()
+
+
+def model_in(partition: int) -> str:
+    return next(name for name in map(str, count()) if partition_of(name, PARTITIONS) == partition)
+
+
+def other_member(cluster: Cluster) -> Consumer:
+    """A member of the group that delivers, whose id comes first: round robin gives it partition 0."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": cluster.broker.bootstrap_servers,
+            "group.id": f"{cluster.prefix}retrain-delivery",
+            "client.id": "a",
+            "partition.assignment.strategy": "roundrobin",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe([f"{cluster.prefix}retrain"])
+    return consumer
+
+
+def partition_0_is_of(consumer: Consumer) -> bool:
+    consumer.poll(0.1)
+    return 0 in {place.partition for place in consumer.assignment()}

@@ -184,3 +184,12 @@ async def test_a_training_whose_metrics_fit_no_message_ends_the_study_failed(poo
     (finished,) = [message for message in loop.published if isinstance(message, StudyFinished)]
     assert finished.state == "failed"
     assert "metrics" in finished.reason
+
+
+async def test_a_closed_runner_starts_nothing_and_fails_nothing(pool: TrialPool, tmp_path: Path) -> None:
+    loop = Loop(stage(trials=2), tmp_path, pool)
+    await loop.runner.close()
+    await loop.take(request())  # the last checkpoint of a worker that stops
+    await asyncio.sleep(0.2)
+    assert loop.runner.running == 0
+    assert loop.fed == []
