@@ -77,6 +77,7 @@ def test_without_log_events_each_checkpoint_is_summarised(cluster: Cluster) -> N
     summary = re.compile(r"monitor \[\d\]: (\d+) records, \d+ outputs")
     counts = [int(found[1]) for line in worker.lines() if (found := summary.fullmatch(line["message"]))]
     assert sum(counts) == 100
+    assert [line for line in worker.lines() if "event_type" in line] == []
 
 
 def test_a_data_folder_serves_one_worker(cluster: Cluster) -> None:
