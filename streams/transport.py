@@ -60,6 +60,9 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
 
     Worker = DaemonThread
 
+    #: How often a position was set rather than reached by reading.
+    _moves = 0
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # Faust reads committed only under its own exactly_once, which we do not use; set before the fetcher is made.
@@ -76,8 +79,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
-        before = self._positions(consumer, active_partitions)
+        before, moves = self._positions(consumer, active_partitions), self._moves
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        if moves != self._moves:
+            before = {}  # a seek while we waited skips records; what lies between is no batch without any
         after = self._positions(consumer, active_partitions)
         batches = {}
         for tp, position in after.items():
@@ -89,6 +94,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             if end > begin:
                 batches[tp] = Batch(tp.topic, tp.partition, begin, end, records)
         return batches
+
+    async def _seek_wait(self, consumer: AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
+        self._moves += 1
+        await super()._seek_wait(consumer, partitions)
 
     @staticmethod
     def _positions(consumer: AIOKafkaConsumer, partitions: Iterable[TP] | None) -> dict[TP, int]:

@@ -1,0 +1,26 @@
+"""An app of the summing stage whose engine talks to a fake broker and whose table is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from streams.app import StageApp, make_app
+from streams.settings import EngineSettings
+from streams.store import CheckpointedTable
+from tests.engine.counting import SummingStage
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[StageApp]:
+    """Not started."""
+    settings = EngineSettings("127.0.0.1:1", topic_prefix="p.", partitions=1, data_dir=tmp_path, session_timeout=0.2)
+    app = make_app(SummingStage(), settings)
+    app.finalize()
+    (tmp_path / "summing").mkdir()
+    app._create_directories()
+    yield app
+    cast(CheckpointedTable, app.tables["summing"]).store._dbs.clear()
