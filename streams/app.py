@@ -9,13 +9,15 @@ from typing import Any, TypeVar, cast
 import faust
 from faust.types import StreamT
 
+from streams.batch import Batch
 from streams.engine import Engine, InputConsumer
 from streams.owner import Listener
 from streams.recovery import EngineTables
 from streams.settings import EngineSettings
 from streams.stage import Stage
+from streams.stage_app import StageApp
 from streams.store import CheckpointedTable
-from streams.transport import Batch, BatchTransport
+from streams.transport import BatchTransport
 
 S = TypeVar("S")
 
@@ -24,12 +26,6 @@ BATCH_RECORDS, FETCH_BYTES = 20_000, 4 * 2**20
 
 #: Batches that wait between the fetcher and the agent.
 WAITING_BATCHES = 2
-
-
-class StageApp(faust.App):
-    """A Faust app that knows its engine."""
-
-    engine: Engine[Any]
 
 
 def input_topics(stage: Stage[Any], settings: EngineSettings) -> list[str]:

@@ -11,13 +11,13 @@ from aiokafka.errors import IllegalStateError, InvalidProducerEpoch, ProducerFen
 from faust.types import TP
 
 from schemas.message import Message
+from streams.batch import Batch
 from streams.outbox import CommitOffsets, NotCommitted, Outbox, PlainOutbox, TransactionalOutbox
 from streams.owner import Gap, Listener, PartitionOwner
 from streams.restore import StateMismatch, restore
 from streams.settings import EngineSettings
 from streams.stage import Stage
 from streams.store import CheckpointedTable
-from streams.transport import Batch
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)

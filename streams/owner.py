@@ -18,13 +18,13 @@ from typing import Generic, Protocol, TypeVar
 from faust.types import TP
 
 from schemas.message import Message
+from streams.batch import Batch
 from streams.outbox import Outbox
 from streams.processor import Processor
 from streams.records import Forward, Output
 from streams.settings import EngineSettings
 from streams.stage import Event, Input, Stage
 from streams.store import CheckpointedTable, PartitionTable
-from streams.transport import Batch
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from mode import Service
 
-if TYPE_CHECKING:
-    from streams.app import StageApp
+from streams.stage_app import StageApp
 
 
 class EngineRecovery(Recovery):
@@ -23,7 +22,7 @@ class EngineRecovery(Recovery):
 
     @Service.task
     async def _restart_recovery(self) -> None:
-        engine = cast("StageApp", self.app).engine
+        engine = cast(StageApp, self.app).engine
         while not self.should_stop:
             if await self.wait_for_stopped(cast(Any, self.signal_recovery_start)):
                 break

@@ -7,40 +7,23 @@ times faster. Offsets are committed by our own transactions (see `streams.outbox
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, ConsumerMessage
 from mode.threads import WorkerThread
 from mode.utils.futures import notify
 
-if TYPE_CHECKING:
-    from streams.app import StageApp
-
+from streams.batch import Batch
+from streams.stage_app import StageApp
 
 #: Milliseconds for which a broker may hold a fetch that has nothing to return; Faust's own 1500 stall a busy partition.
 FETCH_WAIT_MS = 50
 
 #: Seconds to wait for the consumer's thread when all it has to do is done.
 THREAD_TIMEOUT = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The records of one partition between two positions: [begin, end).
-
-    Positions, not the offsets of the records, say what a batch covers: transaction markers and compacted or aborted
-    records take up offsets too, and a batch of nothing but those has no record at all.
-    """
-
-    topic: str
-    partition: int
-    begin: int
-    end: int
-    records: Sequence[ConsumerRecord]
 
 
 class DaemonThread(WorkerThread):
@@ -143,7 +126,7 @@ class BatchConsumer(Consumer):
 
     @property
     def _stage_app(self) -> StageApp:
-        return cast("StageApp", self.app)
+        return cast(StageApp, self.app)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         batches, active = await self._wait_next_records(timeout)

@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from streams.app import StageApp, make_app
+from streams.app import make_app
 from streams.owner import Listener
 from streams.settings import EngineSettings
 from streams.stage import Stage
+from streams.stage_app import StageApp
 
 log = logging.getLogger(__name__)
 

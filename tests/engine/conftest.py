@@ -8,8 +8,9 @@ from typing import cast
 
 import pytest
 
-from streams.app import StageApp, make_app
+from streams.app import make_app
 from streams.settings import EngineSettings
+from streams.stage_app import StageApp
 from streams.store import CheckpointedTable
 from tests.engine.counting import SummingStage
 

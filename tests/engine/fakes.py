@@ -9,10 +9,10 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
+from streams.batch import Batch
 from streams.outbox import CommitOffsets
 from streams.records import Forward, Output
 from streams.store import Changes, OverlayStore
-from streams.transport import Batch
 from tests.engine.counting import score_bytes
 
 METRICS, INTERNAL = TP("p.metrics", 0), TP("p.summing-internal", 0)

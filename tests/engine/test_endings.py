@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from streams.app import StageApp
 from streams.owner import PartitionOwner
 from streams.processor import TooManyFailures
 from streams.settings import EngineSettings
+from streams.stage_app import StageApp
 from streams.store import CheckpointedTable
 from tests.engine.counting import Sum, SummingStage
 from tests.engine.fakes import INTERNAL, METRICS, FakeKafka, FakeOutbox, batch

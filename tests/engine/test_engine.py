@@ -11,11 +11,11 @@ from aiokafka.errors import ProducerFenced
 
 import streams.engine
 from schemas.metrics import ValidationScore
-from streams.app import StageApp
 from streams.engine import Engine
 from streams.owner import PartitionOwner
 from streams.restore import StateMismatch
 from streams.settings import EngineSettings
+from streams.stage_app import StageApp
 from streams.store import CheckpointedTable, OverlayStore
 from tests.engine.counting import Sum
 from tests.engine.fakes import INTERNAL, METRICS, FakeConsumer, FakeKafka, FakeOutbox, batch, fake_restore

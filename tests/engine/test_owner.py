@@ -8,13 +8,14 @@ import pytest
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from streams.app import StageApp, make_app
+from streams.app import make_app
+from streams.batch import Batch
 from streams.owner import Commit, Gap, PartitionOwner
 from streams.processor import Processor
 from streams.records import Forward, Output
 from streams.settings import EngineSettings
+from streams.stage_app import StageApp
 from streams.store import Changes, CheckpointedTable, PartitionTable
-from streams.transport import Batch
 from tests.engine.counting import Sum, SummingStage, score_bytes
 
 METRICS, INTERNAL = TP("p.metrics", 0), TP("p.summing-internal", 0)
