@@ -29,6 +29,7 @@ class Observer:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             metadata_max_age_ms=1_000,
+            fetch_max_wait_ms=POLL_MS,
         )
 
     async def __aenter__(self) -> Self:
@@ -41,9 +42,10 @@ class Observer:
         await self._consumer.stop()
 
     async def news(self) -> AsyncIterator[list[tuple[str, Message]]]:
-        """What came since the last time, with the topic of each; empty at least every 200 ms if nothing comes."""
+        """What came since the last time, in order of writing, with its topic; empty if nothing comes in 200 ms."""
         while True:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
             records = [record for batch in fetched.values() for record in batch if record.value is not None]
+            records.sort(key=lambda record: record.timestamp)  # causes before effects, whichever topic was read first
             named = ((self._names[record.topic], record) for record in records)
             yield [(name, self._parsers[name](record.value, record.headers)) for name, record in named]
