@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer. uv is used where it is installed, else venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test chaos check format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +19,9 @@ demo: $(VENV)/.demo ## run the whole loop on a real model: drift, retraining, re
 
 test: $(VENV)/.dev ## run the tests (ARGS="-k name" to choose; VISUTILITY_REQUIRE_KAFKA=1: no real Kafka is a failure)
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev ## break workers and a Kafka of its own while records stream, and verify (ARGS="--seed 2 --kills 30")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layers of imports
 	$(BIN)/ruff check $(SOURCES)
