@@ -41,6 +41,7 @@ class Figures:
     malformed: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
     restarts: list[str] = field(default_factory=list)
+    mended: int = 0
     compared: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -56,6 +57,7 @@ class Figures:
             f"faults: {self.faults.total()}, of which {kills} SIGKILLs of workers",
             *(f"  {self.faults[fault]:3} {fault}" for fault in Fault if self.faults[fault]),
             f"workers that gave up without their broker and were restarted: {len(self.restarts)}",
+            f"partitions that workers themselves opened again after a failed transaction: {self.mended}",
             f"outputs compared: {outputs}",
             f"verdict: {verdict}",
         ]
@@ -220,6 +222,7 @@ class Run:
             figures.problems.append(f"{figures.records} records acknowledged, {len(seen.metrics)} on the topic")
         figures.malformed = sum(map(is_malformed, seen.metrics))
         figures.compared, figures.restarts = verdict.compared, self._workers.restarts
+        figures.mended = self._workers.logged("starting again from what is committed")
         figures.problems += self._workers.problems + verdict.problems
 
 

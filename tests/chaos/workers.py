@@ -166,6 +166,10 @@ class Workers:
             return False
         return True
 
+    def logged(self, text: str) -> int:
+        """How many lines of all logs so far hold this text."""
+        return sum(log.read_text(errors="replace").count(text) for log in self.folder.glob("worker-*.log"))
+
     def end_all(self) -> None:
         """Leave nothing behind."""
         for slot in list(self.running):

@@ -115,6 +115,14 @@ async def test_a_tick_that_raises_half_way_reaches_no_checkpoint(
     assert outbox.kafka.offsets == {}
 
 
+async def test_a_batch_that_ends_before_the_expected_position_does_not_turn_it_back(app: StageApp) -> None:
+    owner = opened(app, FakeOutbox(FakeKafka()))
+    owner.process(batch(0, 5))
+    owner.process(batch(1, 3))
+    owner.process(batch(3, 6))
+    assert (owner.expected[METRICS], owner.processor.state("a").count) == (6, 6)
+
+
 async def test_the_agent_waits_while_two_checkpoints_worth_of_records_is_in_memory(app: StageApp) -> None:
     owner = opened(app, FakeOutbox(FakeKafka()), checkpoint_records=10)
     owner.process(batch(0, 19))

@@ -71,6 +71,19 @@ async def test_records_that_the_consumer_repeats_count_once(live: Live) -> None:
         assert engine_of(worker).expected_positions()[metrics] == 15
 
 
+async def test_after_a_rebalance_reading_begins_where_the_engine_expects_it(live: Live) -> None:
+    metrics = TP(live.settings.topic("metrics"), 0)
+    async with live.worker() as worker:
+        consumer = consumer_of(worker)
+        await live.send([1.0] * 10)
+        await until(lambda: count_in(worker) == 10)
+        consumer.stop_flow()
+        await consumer.seek_to(metrics, 4)
+        await consumer.perform_seek()
+        assert await consumer.position(metrics) == 10
+        consumer.resume_flow()
+
+
 async def test_fausts_own_account_of_offsets_stays_empty(live: Live) -> None:
     async with live.worker() as worker:
         consumer = consumer_of(worker)
