@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from streams.brokers.broker import Broker, BrokerError
 from streams.brokers.containers import ContainerBroker, docker_answers
@@ -16,6 +17,9 @@ from streams.brokers.external import ExternalBroker
 from streams.brokers.jars import JarsBroker
 
 EMBEDDED, REAL = "embedded", "real"
+
+#: Addresses of the real brokers that this run has started or found.
+_running: list[str] = []
 
 
 def real_kafka_required() -> bool:
@@ -39,6 +43,7 @@ def real_broker() -> Iterator[Broker]:
         if real_kafka_required():
             pytest.fail(f"VISUTILITY_REQUIRE_KAFKA is set, and there is no real Kafka: {problem}", pytrace=False)
         pytest.skip(f"no real Kafka: {problem}")
+    _running.append(broker.bootstrap_servers)
     try:
         yield broker
     finally:
@@ -62,9 +67,20 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """A prefix for topics, groups and transactional ids that no other test uses."""
-    return f"test-{uuid.uuid4().hex[:12]}."
+def topic_prefix() -> Iterator[str]:
+    """A prefix for topics, groups and transactional ids that no other test uses; its topics go with the test."""
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    yield prefix
+    for servers in _running:
+        _delete_topics(servers, prefix)
+
+
+def _delete_topics(servers: str, prefix: str) -> None:
+    """A broker keeps files open for each partition: those of all tests together are more than a process may have."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    if names := [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]:
+        for deleted in admin.delete_topics(names).values():
+            deleted.result()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
