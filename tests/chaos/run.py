@@ -80,6 +80,8 @@ class Run:
         try:
             self._workers.start(0)
             self._workers.wait_ready()  # it has made the topics, with the right number of partitions
+            if self._workers.problems:
+                raise RuntimeError(f"no worker starts, even without faults: {self._workers.problems[0]}")
             self._fleet.start()
             for number, fault in enumerate(self._faults, start=1):
                 self._strike(number, fault)
