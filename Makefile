@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer. uv is used where it is installed, else venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check format lock clean
+.PHONY: help demo test chaos bench check format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,9 @@ test: $(VENV)/.dev ## run the tests (ARGS="-k name" to choose; VISUTILITY_REQUIR
 
 chaos: $(VENV)/.dev ## break workers and a Kafka of its own while records stream, and verify (ARGS="--seed 2 --kills 30")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+bench: $(VENV)/.dev ## measure on a real Kafka, beside other stream processors (ARGS="latency --json"; about 20 minutes)
+	$(BIN)/python -m benchmarks $(or $(ARGS),all)
 
 check: $(VENV)/.dev ## lint, format, types, layers of imports
 	$(BIN)/ruff check $(SOURCES)

@@ -1,0 +1,1 @@
+"""Measurements on a real Kafka: `python -m benchmarks list`. What they gave is in docs/performance.md."""

@@ -1,0 +1,155 @@
+"""One worker in a process of its own, measured from inside: `python -m benchmarks.measured_worker JOB`.
+
+JOB is a `Job` as JSON; the result is one JSON line. Everything is on: decoding and checking, windows, z-score, RocksDB,
+changelog, transactions. The clock runs from the first opened partition to the commit that reaches the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.monitor.agent import SubscriberListener
+from agents.monitor.stage import MonitorStage
+from agents.monitor.state import MonitorState
+from agents.settings import MonitorRule, Settings
+from agents.worker import engine_settings
+from benchmarks.kafka import PARTITIONS
+from streams.owner import Commit, Listener
+from streams.processor import Processor
+from streams.settings import EngineSettings
+from streams.topics import create_topics, wanted_topics
+from streams.worker import StreamWorker
+
+
+@dataclass(frozen=True)
+class Job:
+    """`records` of the topic `metrics` to commit (0: none, ready is enough), with state in the folder `data`.
+
+    `prefix` is that of all other topics, of the group and of the transactional producers.
+    """
+
+    bootstrap_servers: str
+    prefix: str
+    metrics: str
+    data: str
+    records: int
+    window: int = 500
+
+    def settings(self) -> Settings:
+        """The monitor alone, with defaults except for what the peers' job says."""
+        detector = {"name": "z_score", "threshold": 6.0}
+        rule = MonitorRule.model_validate({"window": {"size": self.window}, "detector": detector})
+        return Settings(
+            bootstrap_servers=self.bootstrap_servers,
+            topic_prefix=self.prefix,
+            partitions=PARTITIONS,
+            data_dir=Path(self.data),
+            agents=["monitor"],
+            monitor=[rule],
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """`seconds` and `cpu_seconds` (of the whole process) for the records; `ready_seconds` from start to all restored.
+
+    `models` have a state when the worker is ready; `commits` are transactions.
+    """
+
+    records: int
+    seconds: float
+    cpu_seconds: float
+    ready_seconds: float
+    models: int
+    commits: int
+
+
+@dataclass(frozen=True)
+class SharedInput(EngineSettings):
+    """The engine's settings, but the topic `metrics` has a name of its own, so that several prefixes read it."""
+
+    metrics: str = ""
+
+    def topic(self, name: str) -> str:
+        """The name on Kafka of a topic of the registry."""
+        return self.metrics if name == "metrics" else super().topic(name)
+
+
+class Meter:
+    """Listens to the partitions of the worker, and notices when everything is committed."""
+
+    wants_events = False
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.worker: StreamWorker | None = None
+        self.processors: list[Processor[MonitorState]] = []
+        self.finished = asyncio.Event()
+        self.begin = self.end = self.cpu_begin = self.cpu_end = 0.0
+        self.commits = 0
+        self._check: asyncio.Task[None] | None = None
+
+    def opened(self, partition: int, processor: Processor[MonitorState]) -> None:
+        if not self.processors:
+            self.begin, self.cpu_begin = time.perf_counter(), time.process_time()
+        self.processors.append(processor)
+
+    def committed(self, partition: int, processor: Processor[MonitorState], commit: Commit) -> None:
+        self.commits += 1
+        self.end, self.cpu_end = time.perf_counter(), time.process_time()
+        if self._check is None and self._processed() >= self._job.records:
+            self._check = asyncio.create_task(self._finish_when_committed())
+
+    def closed(self, partition: int) -> None: ...
+
+    def _positions(self) -> dict[Any, int]:
+        positions = self.worker.app("monitor").engine.expected_positions() if self.worker else {}
+        return {tp: at for tp, at in positions.items() if tp.topic == self._job.metrics}
+
+    def _processed(self) -> int:
+        return sum(self._positions().values())
+
+    async def _finish_when_committed(self) -> None:
+        """What is processed may be ahead of what is committed. The broker tells, some milliseconds after a commit."""
+        assert self.worker is not None  # a commit came from it
+        consumer: Any = self.worker.app("monitor").consumer
+        while sum([await consumer.committed(tp) or 0 for tp in self._positions()]) < self._job.records:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # the broker has no event for it
+        self.finished.set()
+
+
+async def measure(job: Job) -> Result:
+    """Start the worker, wait until its records are committed, stop it."""
+    settings = job.settings()
+    engine = SharedInput(**asdict(engine_settings(settings)), metrics=job.metrics)
+    await create_topics(engine.bootstrap_servers, wanted_topics(engine, ["monitor"]))
+    meter = Meter(job)
+    listeners: dict[str, list[Listener[Any]]] = {"monitor": [SubscriberListener(settings), meter]}
+    worker = meter.worker = StreamWorker([MonitorStage(settings)], engine, listeners)
+    begin = time.perf_counter()
+    await worker.start()
+    try:
+        while len(meter.processors) < PARTITIONS or not worker.ready:  # noqa: ASYNC110 - what an operator asks too
+            await asyncio.sleep(0.002)
+        ready = time.perf_counter() - begin
+        if job.records:
+            failed, done = asyncio.ensure_future(worker.wait()), asyncio.ensure_future(meter.finished.wait())
+            await asyncio.wait({failed, done}, return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                await failed
+            failed.cancel()
+        models = sum(1 for processor in meter.processors for _ in processor.states())
+        seconds, cpu = meter.end - meter.begin, meter.cpu_end - meter.cpu_begin
+        return Result(job.records, seconds, cpu, ready, models, meter.commits)
+    finally:
+        await worker.stop()
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(asyncio.run(measure(Job(**json.loads(sys.argv[1])))))))
