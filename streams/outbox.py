@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 from faust.types import TP
 
@@ -20,6 +21,14 @@ CommitOffsets = Callable[[Mapping[TP, int]], Awaitable[bool]]
 
 #: Seconds to wait for a producer to say goodbye before it is left to the garbage collector.
 STOP_TIMEOUT = 1.5
+
+#: Bytes of one batch of records, below the 1 MiB that brokers allow by default. A producer has one batch of a partition
+#: under way at a time: with aiokafka's own 16 KiB a changelog would wait for the broker again and again.
+BATCH_BYTES = 1_000_000
+
+#: Milliseconds before a request is repeated; the broker wants one repeated when the former transaction's end is not yet
+#: written everywhere, which takes it a few milliseconds rather than aiokafka's 100.
+RETRY_BACKOFF_MS = 10
 
 
 class NotCommitted(RuntimeError):
@@ -48,13 +57,28 @@ class _Sender:
         self._changelog = settings.changelog(stage)
 
     async def send(self, changes: Changes, outputs: Sequence[Output | Forward]) -> int | None:
-        changed = [
-            await self._producer.send(self._changelog, value, key=key, partition=self._partition)
-            for key, value in changes.items()
-        ]
+        """Returns the changelog position after the last change, when the broker has everything."""
+        changed = await self._send_changes(changes)
         sent = [await self._send_output(output) for output in outputs]
-        metadata: list[RecordMetadata] = await asyncio.gather(*changed, *sent)
-        return max((each.offset + 1 for each in metadata[: len(changed)]), default=None)
+        await asyncio.gather(*(batch for batch, _ in changed), *sent)
+        last = [batch.result().offset + count for batch, count in changed[-1:]]
+        return last[0] if last else None
+
+    async def _send_changes(self, changes: Changes) -> list[tuple[asyncio.Future[RecordMetadata], int]]:
+        """Batches of records on their way, with the number of records of each; sent one by one, records cost more."""
+        batches, batch = [], self._producer.create_batch()
+        for key, value in changes.items():
+            if batch.append(timestamp=None, key=key, value=value) is None:
+                batches.append(await self._send_batch(batch))
+                batch = self._producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value)  # the first record always has room
+        if batch.record_count():
+            batches.append(await self._send_batch(batch))
+        return batches
+
+    async def _send_batch(self, batch: BatchBuilder) -> tuple[asyncio.Future[RecordMetadata], int]:
+        sent = await self._producer.send_batch(batch, self._changelog, partition=self._partition)
+        return sent, batch.record_count()
 
     async def _send_output(self, output: Output | Forward) -> asyncio.Future[RecordMetadata]:
         topic = self._settings.topic(output.topic)
@@ -90,6 +114,8 @@ class TransactionalOutbox:
             transactional_id=settings.transactional_id(stage, partition),
             transaction_timeout_ms=int(settings.transaction_timeout * 1000),
             max_request_size=LARGEST_RECORD,
+            max_batch_size=BATCH_BYTES,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
         )
         self._sender = _Sender(settings, stage, partition, self._producer)
 
@@ -100,9 +126,10 @@ class TransactionalOutbox:
         self, changes: Changes, outputs: Sequence[Output | Forward], offsets: Mapping[TP, int]
     ) -> int | None:
         async with self._producer.transaction():
-            position = await self._sender.send(changes, outputs)
             commits = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
-            await self._producer.send_offsets_to_transaction(commits, self._group)
+            position, _ = await asyncio.gather(  # they go to different places and need not wait for each other
+                self._sender.send(changes, outputs), self._producer.send_offsets_to_transaction(commits, self._group)
+            )
         return position
 
     async def stop(self) -> None:
@@ -114,7 +141,10 @@ class PlainOutbox:
 
     def __init__(self, settings: EngineSettings, stage: str, partition: int, commit: CommitOffsets) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap_servers, acks="all", max_request_size=LARGEST_RECORD
+            bootstrap_servers=settings.bootstrap_servers,
+            acks="all",
+            max_request_size=LARGEST_RECORD,
+            max_batch_size=BATCH_BYTES,
         )
         self._sender = _Sender(settings, stage, partition, self._producer)
         self._commit = commit

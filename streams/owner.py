@@ -85,7 +85,7 @@ class PartitionOwner(Generic[S]):
         self._events: list[Event] = []
         self._unsaved, self._dirty = 0, False
         self._checkpointing = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._wake, self._woken_at = asyncio.Event(), 0.0
         self._room = asyncio.Event()
         self._room.set()
 
@@ -150,7 +150,7 @@ class PartitionOwner(Generic[S]):
         while self.is_open:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._settings.checkpoint_interval)
-                await asyncio.sleep(self._settings.output_linger)
+                await asyncio.sleep(self._woken_at + self._settings.output_linger - asyncio.get_running_loop().time())
             self._wake.clear()
             await self.checkpoint()
 
@@ -199,7 +199,8 @@ class PartitionOwner(Generic[S]):
         self._outputs += outputs
         self._unsaved += records
         self._dirty = True
-        if self._outputs or self._unsaved >= self._settings.checkpoint_records:
+        if not self._wake.is_set() and (self._outputs or self._unsaved >= self._settings.checkpoint_records):
+            self._woken_at = asyncio.get_running_loop().time()
             self._wake.set()
         if self._unsaved >= 2 * self._settings.checkpoint_records:
             self._room.clear()
