@@ -21,8 +21,8 @@ from streams.transport import BatchTransport
 
 S = TypeVar("S")
 
-#: Records of one batch and bytes of one fetch of a partition, at most; the more a batch holds, the less a record costs.
-BATCH_RECORDS, FETCH_BYTES = 20_000, 4 * 2**20
+#: Bytes of one fetch of a partition, at most.
+FETCH_BYTES = 4 * 2**20
 
 #: Batches that wait between the fetcher and the agent.
 WAITING_BATCHES = 2
@@ -47,7 +47,6 @@ def make_app(stage: Stage[S], settings: EngineSettings, listeners: Sequence[List
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=settings.session_timeout / 5,
-        broker_max_poll_records=BATCH_RECORDS,
         consumer_max_fetch_size=FETCH_BYTES,
         stream_buffer_maxsize=WAITING_BATCHES,
         stream_recovery_delay=0.0,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiokafka import ConsumerRecord
+from streams.records import FetchedRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +19,11 @@ class Batch:
     partition: int
     begin: int
     end: int
-    records: Sequence[ConsumerRecord]
+    records: FetchedRecords
+
+    def since(self, position: int) -> FetchedRecords:
+        """The records from a position on."""
+        if position <= self.begin:
+            return self.records
+        kept = [record for record in self.records.parsed if record.offset >= position]
+        return FetchedRecords(self.topic, self.partition, kept)

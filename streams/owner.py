@@ -123,9 +123,7 @@ class PartitionOwner(Generic[S]):
             raise Gap(tp, expected)
         if batch.end <= expected:
             return
-        records = batch.records
-        if batch.begin < expected:
-            records = [record for record in records if record.offset >= expected]
+        records = batch.since(expected)
         with self._all_or_nothing():
             outputs = self.processor.process(records)
         self.expected[tp] = batch.end

@@ -13,7 +13,7 @@ from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.message import Message
 from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin, without_origin
 from streams.partitioner import partition_of
-from streams.records import Forward, Headers, Output, Record
+from streams.records import FetchedRecords, Forward, Headers, Output, Parsed, Record
 from streams.run import EventRun
 from streams.stage import Event, Input, Stage, Tick
 
@@ -73,24 +73,25 @@ class Processor(Generic[S]):
         touched, self._touched = self._touched, set()
         return touched
 
-    def process(self, records: Iterable[Record]) -> list[Output | Forward]:
+    def process(self, records: Sequence[Record]) -> list[Output | Forward]:
         """Apply records in their order within each key; what cannot be applied comes back as a dead letter."""
         outputs: list[Output | Forward] = []
         runs: dict[str, EventRun] = {}
-        decode, clock = self._stage.decode, self._clock
-        for record in records:  # the hot loop: what can be done once a run is not done here
+        decode = self._stage.decode
+        parsed: Sequence[Parsed] = records.parsed if isinstance(records, FetchedRecords) else records
+        for place, record in enumerate(parsed):  # the hot loop: what can be done once a run is not done here
             headers = record.headers
             try:
-                message = decode(record.value, self._checked_headers(record) if headers else headers)
+                message = decode(record.value, self._checked_headers(records[place]) if headers else headers)
             except ValueError as problem:
-                outputs.append(self._dead_letter(record, str(problem)))
+                outputs.append(self._dead_letter(records[place], str(problem)))
                 continue
             if message is not None:
                 try:
                     run = runs[message.model_name]
                 except KeyError:
-                    run = runs[message.model_name] = EventRun(clock)
-                run.records.append(record)
+                    run = runs[message.model_name] = EventRun(self._clock, records)
+                run.places.append(place)
                 run.messages.append(message)
         for key, run in runs.items():
             home = partition_of(key, self._partitions)
@@ -121,7 +122,7 @@ class Processor(Generic[S]):
 
     def _send_on(self, key: str, home: int, run: EventRun) -> list[Output | Forward]:
         """To the partition where the key's state lives; once, for what is still misplaced then never arrives."""
-        return [self._forward(key, home, record) for record in run.records]
+        return [self._forward(key, home, run.record(index)) for index in range(len(run))]
 
     def _forward(self, key: str, home: int, record: Record) -> Output | Forward:
         if forwarded_from(record):
@@ -140,7 +141,7 @@ class Processor(Generic[S]):
                 return [output for at in range(len(run)) for output in self._apply(key, run[at : at + 1])]
             reason = f"{self._stage.name} failed on this record: {type(problem).__name__}: {problem}"
             self._count_failure(reason)
-            return [self._dead_letter(run.records[0], reason)]
+            return [self._dead_letter(run.record(0), reason)]
 
     def _count_failure(self, reason: str) -> None:
         self._failures += 1

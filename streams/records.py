@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, overload
 
 from schemas.message import Message
 
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Record(Protocol):
-    """One record as it was read. `aiokafka.ConsumerRecord` is one; `StoredRecord` is one without a broker."""
+class Parsed(Protocol):
+    """One record as a parser gives it, which does not know its topic and partition."""
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
     @property
@@ -33,6 +29,15 @@ class Record(Protocol):
     def headers(self) -> Headers: ...
 
 
+class Record(Parsed, Protocol):
+    """One record as it was read. `aiokafka.ConsumerRecord` is one; `StoredRecord` is one without a broker."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
     """A record that did not come from a broker: a line of a file, or a test's own."""
@@ -44,6 +49,29 @@ class StoredRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+class FetchedRecords(Sequence[Record]):
+    """Records of one partition as `parsed`; each gets its topic and partition when it is looked at."""
+
+    __slots__ = ("parsed", "partition", "topic")
+
+    def __init__(self, topic: str, partition: int, parsed: Sequence[Parsed]) -> None:
+        self.topic, self.partition, self.parsed = topic, partition, parsed
+
+    def __len__(self) -> int:
+        return len(self.parsed)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> FetchedRecords: ...
+    def __getitem__(self, index: int | slice) -> Record | FetchedRecords:
+        if isinstance(index, slice):
+            return FetchedRecords(self.topic, self.partition, self.parsed[index])
+        one = self.parsed[index]
+        headers = tuple(one.headers)
+        return StoredRecord(self.topic, self.partition, one.offset, one.timestamp, one.key, one.value, headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,15 @@ class EventRun(Sequence[Event]):
     """
 
     def __init__(
-        self, clock: int, records: list[Record] | None = None, messages: list[Message | Compact] | None = None
+        self,
+        clock: int,
+        batch: Sequence[Record],
+        places: list[int] | None = None,
+        messages: list[Message | Compact] | None = None,
     ) -> None:
-        self.clock = clock
-        self.records = records if records is not None else []
+        """`places` are those of the events' records in the `batch` that they came in."""
+        self.clock, self._batch = clock, batch
+        self.places = places if places is not None else []
         self.messages = messages if messages is not None else []
 
     def __len__(self) -> int:
@@ -34,6 +39,11 @@ class EventRun(Sequence[Event]):
     def __getitem__(self, index: slice) -> EventRun: ...
     def __getitem__(self, index: int | slice) -> Event | EventRun:
         if isinstance(index, slice):
-            return EventRun(self.clock, self.records[index], self.messages[index])
-        message, record = self.messages[index], self.records[index]
-        return Event(message if isinstance(message, Message) else message.full(), origin_of(record), self.clock)
+            return EventRun(self.clock, self._batch, self.places[index], self.messages[index])
+        message = self.messages[index]
+        full = message if isinstance(message, Message) else message.full()
+        return Event(full, origin_of(self.record(index)), self.clock)
+
+    def record(self, index: int) -> Record:
+        """The record of one event."""
+        return self._batch[self.places[index]]

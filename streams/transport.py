@@ -17,7 +17,13 @@ from mode.threads import WorkerThread
 from mode.utils.futures import notify
 
 from streams.batch import Batch
+from streams.fetch import drain_parsed
+from streams.records import FetchedRecords, Parsed
 from streams.stage_app import StageApp
+
+#: Records that are about enough for a batch. The more a batch holds, the less a record costs; but it is one turn of the
+#: event loop.
+BATCH_RECORDS = 20_000
 
 #: Milliseconds for which a broker may hold a fetch that has nothing to return; Faust's own 1500 stall a busy partition.
 FETCH_WAIT_MS = 50
@@ -62,20 +68,21 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
+        drain_parsed(consumer, BATCH_RECORDS)
         before, moves = self._positions(consumer, active_partitions), self._moves
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout)
         if moves != self._moves:
             before = {}  # a seek while we waited skips records; what lies between is no batch without any
         after = self._positions(consumer, active_partitions)
         batches = {}
         for tp, position in after.items():
-            records = fetched.get(tp, [])
+            records: list[Parsed] = fetched.get(tp, [])
             begin, end = before.get(tp, position), position
             if records:
                 begin = min(begin, records[0].offset)  # a seek may have moved the position while we waited
                 end = max(end, records[-1].offset + 1)
             if end > begin:
-                batches[tp] = Batch(tp.topic, tp.partition, begin, end, records)
+                batches[tp] = Batch(tp.topic, tp.partition, begin, end, FetchedRecords(tp.topic, tp.partition, records))
         return batches
 
     async def _seek_wait(self, consumer: AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:

@@ -11,7 +11,7 @@ from faust.types import TP
 
 from streams.batch import Batch
 from streams.outbox import CommitOffsets
-from streams.records import Forward, Output
+from streams.records import FetchedRecords, Forward, Output
 from streams.store import Changes, OverlayStore
 from tests.engine.counting import score_bytes
 
@@ -103,7 +103,7 @@ def batch(begin: int, end: int, scores: Mapping[int, float] | None = None, model
         ConsumerRecord("p.metrics", 0, offset, 1, 0, b"a", score_bytes(model, value), None, 1, 1, ())
         for offset, value in values.items()
     ]
-    return Batch("p.metrics", 0, begin, end, records)
+    return Batch("p.metrics", 0, begin, end, FetchedRecords("p.metrics", 0, records))
 
 
 async def fake_restore(kafka: FakeKafka, store: OverlayStore, partition: int) -> int:

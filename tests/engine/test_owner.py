@@ -12,7 +12,7 @@ from streams.app import make_app
 from streams.batch import Batch
 from streams.owner import Commit, Gap, PartitionOwner
 from streams.processor import Processor
-from streams.records import Forward, Output
+from streams.records import FetchedRecords, Forward, Output
 from streams.settings import EngineSettings
 from streams.stage_app import StageApp
 from streams.store import Changes, CheckpointedTable, PartitionTable
@@ -99,7 +99,7 @@ def batch(begin: int, end: int, scores: Mapping[int, float] | None = None) -> Ba
         ConsumerRecord("p.metrics", 0, offset, 1, 0, b"a", score_bytes("a", value), None, 1, 1, ())
         for offset, value in values.items()
     ]
-    return Batch("p.metrics", 0, begin, end, records)
+    return Batch("p.metrics", 0, begin, end, FetchedRecords("p.metrics", 0, records))
 
 
 def stored(app: StageApp) -> Sum:

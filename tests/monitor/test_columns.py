@@ -50,7 +50,7 @@ def one_by_one(stored: list[StoredRecord]) -> tuple[bytes, list[Output]]:
     state = stage.new_state("m")
     for record in stored:
         message = stage.decode(record.value, ())
-        (event,) = EventRun(0, [record], [message])
+        (event,) = EventRun(0, [record], [0], [message])
         assert isinstance(event, Event)
         state, found = stage.step(state, [event])
         outputs += found

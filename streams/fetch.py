@@ -1,0 +1,91 @@
+"""Fetched records as aiokafka's compiled parser gives them, without an object of Python for each.
+
+aiokafka makes a `ConsumerRecord` of every record, one at a time, which costs more than reading and parsing it. Here a
+fetch is drained a Kafka batch at a time, and a record gets its topic and partition only where somebody looks at it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+
+from streams.records import Parsed
+
+
+def drain_parsed(consumer: AIOKafkaConsumer, limit: int) -> None:
+    """Make a started consumer's fetches return `Parsed` records; each return ends with the batch that reaches `limit`.
+
+    Reaches into aiokafka, whose exact version is pinned for it.
+    """
+    fetcher = consumer._fetcher
+    if not isinstance(fetcher._records, _Buffer):
+        fetcher._records = _Buffer(limit, fetcher._records)
+
+
+class _Buffer(OrderedDict[TopicPartition, Any]):
+    """What the fetcher has ready for each partition: records, or an error."""
+
+    def __init__(self, limit: int, ready: OrderedDict[TopicPartition, Any]) -> None:
+        super().__init__()
+        self._limit = limit
+        self.update(ready)
+
+    def __setitem__(self, tp: TopicPartition, result: Any) -> None:
+        if type(result) is FetchResult:
+            # On the object, for the fetcher knows its results by their exact class.
+            result.getall = partial(_drain, result, parsed_batches(result._partition_records), self._limit)
+        super().__setitem__(tp, result)
+
+
+def _drain(
+    result: FetchResult, batches: Iterator[list[Parsed]], limit: int, max_records: int | None = None
+) -> list[Parsed]:
+    """In place of `FetchResult.getall`."""
+    if not result.has_more() or not result.check_assignment(result._topic_partition):
+        return []
+    taken: list[Parsed] = []
+    for records in batches:
+        taken += records
+        if len(taken) >= limit:
+            result._update_position()
+            return taken
+    result._update_position()
+    result._partition_records = None
+    return taken
+
+
+def parsed_batches(fetched: PartitionRecords) -> Iterator[list[Parsed]]:
+    """The records of each Kafka batch: no markers, and none of an aborted transaction where only committed ones count.
+
+    As `PartitionRecords` does it, whose position it moves. Raises `CorruptRecordException`.
+    """
+    while fetched._records.has_next():
+        batch = fetched._records.next_batch()
+        if fetched._check_crcs and not batch.validate_crc():
+            raise CorruptRecordException(f"Invalid CRC - {fetched._tp}")
+        if _is_dropped(fetched, batch) or batch.is_control_batch:
+            fetched.next_fetch_offset = batch.next_offset
+            continue
+        records: list[Parsed] = list(batch)
+        if records and records[0].offset < fetched.next_fetch_offset:  # asked for from its middle on
+            records = [record for record in records if record.offset >= fetched.next_fetch_offset]
+        fetched.next_fetch_offset = batch.next_offset
+        yield records
+
+
+def _is_dropped(fetched: PartitionRecords, batch: Any) -> bool:
+    """Whether a batch belongs to an aborted transaction; keeps account of which are."""
+    if fetched._isolation_level != READ_COMMITTED or batch.producer_id is None:
+        return False
+    fetched._consume_aborted_up_to(batch.base_offset)
+    if batch.is_control_batch:
+        if fetched._contains_abort_marker(batch):
+            fetched._aborted_producers.discard(batch.producer_id)
+        return False
+    return bool(batch.is_transactional and batch.producer_id in fetched._aborted_producers)

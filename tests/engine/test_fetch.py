@@ -1,0 +1,133 @@
+"""Draining fetches a Kafka batch at a time, held to what aiokafka makes of the same bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchError, FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.fetch import drain_parsed, parsed_batches
+from streams.records import Parsed
+
+TP = TopicPartition("metrics", 3)
+CONTROL, ABORT_KEY, COMMIT_KEY = 0x20, b"\0\0\0\0", b"\0\0\0\1"
+
+
+def one_batch(base: int, count: int, producer: int, kind: str) -> bytes:
+    """A Kafka batch on the wire: `plain`, `transactional`, or a marker that ends a transaction."""
+    builder = DefaultRecordBatchBuilder(2, 0, int(kind != "plain"), producer, 0, 0, 1_000_000)
+    marker = {"abort": ABORT_KEY, "commit": COMMIT_KEY}.get(kind)
+    for offset in range(count if marker is None else 1):
+        key = b"k%d" % offset if marker is None else marker
+        builder.append(
+            offset, 1_000 + base + offset, key, b"v%d" % (base + offset), [("h", b"%d" % offset)][: base % 2]
+        )
+    wire = bytearray(builder.build())
+    wire[0:8] = base.to_bytes(8, "big")
+    if marker is not None:
+        wire[22] |= CONTROL
+    return bytes(wire)
+
+
+batches = st.lists(
+    st.tuples(st.integers(1, 5), st.integers(1, 3), st.sampled_from(["plain", "transactional", "abort", "commit"])),
+    max_size=12,
+)
+
+
+def fetched(layout: list[tuple[int, int, str]], start: int, isolation: int, *, check: bool = False) -> PartitionRecords:
+    """What a fetch from `start` on holds; aborted transactions are listed as a broker does, by their first batch."""
+    wire, base, first, aborted = b"", 0, dict[int, int](), list[tuple[int, int]]()
+    for count, producer, kind in layout:
+        wire += one_batch(base, count, producer, kind)
+        if kind == "transactional":
+            first.setdefault(producer, base)
+        elif kind == "abort" and producer in first:
+            aborted.append((producer, first.pop(producer)))
+        elif kind == "commit":
+            first.pop(producer, None)
+        base += count if kind in {"plain", "transactional"} else 1
+    return PartitionRecords(TP, MemoryRecords(wire), aborted, start, None, None, check, isolation)
+
+
+def content(record: Parsed) -> tuple[Any, ...]:
+    return record.offset, record.timestamp, record.key, record.value, tuple(record.headers)
+
+
+@given(batches, st.integers(0, 8), st.sampled_from([READ_COMMITTED, READ_UNCOMMITTED]))
+def test_the_same_records_come_as_from_aiokafka(layout: list[tuple[int, int, str]], start: int, isolation: int) -> None:
+    expected = fetched(layout, start, isolation)
+    records: list[ConsumerRecord] = list(expected)
+    found = fetched(layout, start, isolation)
+    parsed = [record for batch in parsed_batches(found) for record in batch]
+    assert [content(record) for record in parsed] == [content(record) for record in records]
+    assert found.next_fetch_offset == expected.next_fetch_offset
+
+
+def test_a_batch_that_was_damaged_on_the_way_is_an_error() -> None:
+    wire = bytearray(one_batch(0, 3, 1, "plain"))
+    wire[-1] ^= 1
+    damaged = PartitionRecords(TP, MemoryRecords(bytes(wire)), [], 0, None, None, True, READ_COMMITTED)
+    with pytest.raises(CorruptRecordException):
+        list(parsed_batches(damaged))
+
+
+class Assignment:
+    """As much of aiokafka's subscription as a fetch result asks."""
+
+    active = True
+
+    def __init__(self) -> None:
+        self.state = SimpleNamespace(position=0, paused=False, consumed_to=self._consumed_to)
+
+    def _consumed_to(self, position: int) -> None:
+        self.state.position = position
+
+    def state_value(self, tp: TopicPartition) -> SimpleNamespace:
+        return self.state
+
+
+def drained(limit: int) -> tuple[Any, Assignment]:
+    """A fetcher's buffer with one fetch of three batches in it, made to drain with this limit."""
+    assignment = Assignment()
+    result = FetchResult(
+        TP,
+        assignment=assignment,
+        partition_records=fetched([(2, 1, "plain"), (2, 1, "plain"), (2, 1, "plain")], 0, READ_COMMITTED),
+        backoff=0,
+    )
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_records=OrderedDict({TP: result})))
+    drain_parsed(cast(AIOKafkaConsumer, consumer), limit)
+    return consumer._fetcher._records, assignment
+
+
+def test_a_fetch_is_drained_up_to_the_batch_that_reaches_the_limit() -> None:
+    buffer, assignment = drained(limit=3)
+    assert [record.offset for record in buffer[TP].getall()] == [0, 1, 2, 3]
+    assert assignment.state.position == 4
+    assert buffer[TP].has_more()
+    assert [record.offset for record in buffer[TP].getall()] == [4, 5]
+    assert not buffer[TP].has_more()
+
+
+def test_a_fetch_is_dropped_whole_after_a_seek() -> None:
+    buffer, assignment = drained(limit=3)
+    assignment.state.position = 1
+    assert buffer[TP].getall() == []
+    assert not buffer[TP].has_more()
+
+
+async def test_an_error_in_the_buffer_stays_one() -> None:
+    buffer, _ = drained(limit=3)
+    buffer[TP] = FetchError(error=KafkaError("not allowed"), backoff=0)
+    with pytest.raises(KafkaError, match="not allowed"):
+        buffer[TP].check_raise()
