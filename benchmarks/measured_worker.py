@@ -16,7 +16,7 @@ from typing import Any
 
 from agents.monitor.agent import SubscriberListener
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import MonitorState
+from agents.monitor.state import Model
 from agents.settings import MonitorRule, Settings
 from agents.worker import engine_settings
 from benchmarks.kafka import PARTITIONS
@@ -89,18 +89,18 @@ class Meter:
     def __init__(self, job: Job) -> None:
         self._job = job
         self.worker: StreamWorker | None = None
-        self.processors: list[Processor[MonitorState]] = []
+        self.processors: list[Processor[Model]] = []
         self.finished = asyncio.Event()
         self.begin = self.end = self.cpu_begin = self.cpu_end = 0.0
         self.commits = 0
         self._check: asyncio.Task[None] | None = None
 
-    def opened(self, partition: int, processor: Processor[MonitorState]) -> None:
+    def opened(self, partition: int, processor: Processor[Model]) -> None:
         if not self.processors:
             self.begin, self.cpu_begin = time.perf_counter(), time.process_time()
         self.processors.append(processor)
 
-    def committed(self, partition: int, processor: Processor[MonitorState], commit: Commit) -> None:
+    def committed(self, partition: int, processor: Processor[Model], commit: Commit) -> None:
         self.commits += 1
         self.end, self.cpu_end = time.perf_counter(), time.process_time()
         if self._check is None and self._processed() >= self._job.records:

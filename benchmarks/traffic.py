@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import encode_state
+from agents.monitor.state import decode_state, encode_state
 from agents.settings import Settings
+from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
 
@@ -72,16 +73,19 @@ def _outcomes_body(rng: random.Random) -> str:
 def states(settings: Settings, models: Sequence[str], values: int, *, accuracy_only: bool = False) -> Pairs:
     """Changelog records of models that the monitor has seen `values` messages of, as its own steps make them.
 
-    `accuracy_only`: the messages hold one number rather than four.
+    Of each model all that it has: its state and the panes beside it. `accuracy_only`: the messages hold one number
+    rather than four.
     """
-    stage, table = MonitorStage(settings), dict[bytes, bytes]()
+    stage, table, first = MonitorStage(settings), MemoryTable(), "model-0"
     pairs = _accuracy_only(values) if accuracy_only else metrics(in_turn(values, 1))
     records = [StoredRecord("metrics", 0, at, 0, key, value) for at, (key, value) in enumerate(pairs)]
     Processor(stage, 0, 1, table).process(records)
-    (state,) = (stage.decode_state("", data) for data in table.values())
+    state = decode_state(table.pop(first.encode()))
+    parts = [(key[len(first) :], value) for key, value in table.scan(f"{first}\0".encode())]
     for name in models:
         state.model = name
         yield name.encode(), encode_state(state)
+        yield from ((name.encode() + part, value) for part, value in parts)
 
 
 def _accuracy_only(values: int) -> Pairs:

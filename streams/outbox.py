@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 from faust.types import TP
@@ -127,10 +128,14 @@ class TransactionalOutbox:
     ) -> int | None:
         async with self._producer.transaction():
             commits = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
-            position, _ = await asyncio.gather(  # they go to different places and need not wait for each other
-                self._sender.send(changes, outputs), self._producer.send_offsets_to_transaction(commits, self._group)
+            # They go to different places and need not wait for each other.
+            results: Sequence[Any] = await asyncio.gather(
+                self._sender.send(changes, outputs),
+                self._producer.send_offsets_to_transaction(commits, self._group),
+                return_exceptions=True,
             )
-        return position
+            _raise_the_cause(results)
+        return cast("int | None", results[0])
 
     async def stop(self) -> None:
         await _stop_quietly(self._producer)
@@ -162,6 +167,13 @@ class PlainOutbox:
 
     async def stop(self) -> None:
         await _stop_quietly(self._producer)
+
+
+def _raise_the_cause(results: Iterable[Any]) -> None:
+    """Of what failed side by side raise what the others follow from: a fenced producer refuses the rest as illegal."""
+    problems = [result for result in results if isinstance(result, BaseException)]
+    if problems:
+        raise next((each for each in problems if isinstance(each, (ProducerFenced, InvalidProducerEpoch))), problems[0])
 
 
 async def _stop_quietly(producer: AIOKafkaProducer) -> None:

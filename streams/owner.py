@@ -24,7 +24,7 @@ from streams.processor import Processor
 from streams.records import Forward, Output
 from streams.settings import EngineSettings
 from streams.stage import Event, Input, Stage
-from streams.store import CheckpointedTable, PartitionTable
+from streams.store import CheckpointedTable
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class PartitionOwner(Generic[S]):
 
     def open(self, positions: Mapping[TP, int]) -> None:
         """Start from restored state: `positions` are the committed offsets of all inputs."""
-        view = PartitionTable(self._table, self.partition)
+        view = self._table.partition(self.partition)
         applied = self._keep if any(listener.wants_events for listener in self._listeners) else None
         self._processor = Processor(
             self._stage, self.partition, self._settings.partitions, view, applied, self._settings.max_failures

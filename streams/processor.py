@@ -1,26 +1,33 @@
 """Runs a stage over one partition: decode, place, group by key, step, dead letter. Pure; live and in the backtest.
 
-The table it writes to is any mapping of bytes: a Faust table's partition when live, a dict in a backtest.
+The table it writes to holds bytes: a Faust table's partition when live, one in memory in a backtest.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.message import Message
 from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin, without_origin
 from streams.partitioner import partition_of
+from streams.parts import Parts, Table
 from streams.records import FetchedRecords, Forward, Headers, Output, Parsed, Record
 from streams.run import EventRun
 from streams.stage import Event, Input, Stage, Tick
 
 S = TypeVar("S")
 
-#: Keys of the engine's own begin with NUL, which no model name may hold.
+#: Keys of the engine's own begin with NUL, which no model name may hold; those of a key's parts have one in the middle.
 CLOCK_KEY = b"\0clock"
+
+#: Names the keys that wait for a tick, with a time at which to look when: not later than it is.
+DUE_PREFIX = b"\0due\0"
+
+#: Says that the keys above are kept; a table without it was written before they were.
+FORMAT_KEY, FORMAT = b"\0format", b"2"
 
 
 class TooManyFailures(RuntimeError):
@@ -35,7 +42,7 @@ class Processor(Generic[S]):
         stage: Stage[S],
         partition: int,
         partitions: int,
-        table: MutableMapping[bytes, bytes],
+        table: Table,
         applied: Callable[[Sequence[Input]], None] | None = None,
         max_failures: int | None = None,
     ) -> None:
@@ -44,12 +51,21 @@ class Processor(Generic[S]):
         self._max_failures, self._failures = max_failures, 0
         self._stage, self._partition, self._partitions, self._table = stage, partition, partitions, table
         self._internal = stage.name + INTERNAL
-        self._clock = int(table.get(CLOCK_KEY, b"0"))
+        self._clock = int(table.get(CLOCK_KEY) or 0)
         self._deadlines: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
         self._touched: set[str] = set()
-        for key, state in self.states():
-            self._wait(key, stage.deadline(state))
+        self._open()
+
+    def _open(self) -> None:
+        for name, due in list(self._table.scan(DUE_PREFIX)):
+            self._deadlines[name[len(DUE_PREFIX) :].decode()] = int(due)
+        if self._table.get(FORMAT_KEY) is None:
+            for key, state in self.states():
+                self._wait(key, self._stage.deadline(state))
+            self._table[FORMAT_KEY] = FORMAT
+        self._queue = [(due, key) for key, due in self._deadlines.items()]
+        heapq.heapify(self._queue)
 
     @property
     def waiting(self) -> bool:
@@ -58,15 +74,21 @@ class Processor(Generic[S]):
 
     def states(self) -> Iterable[tuple[str, S]]:
         """Every key of the partition with its state."""
-        for key, data in list(self._table.items()):
-            if not key.startswith(b"\0"):
-                name = key.decode()
-                yield name, self._stage.decode_state(name, data)
+        for name, data in list(self._table.scan(b"")):
+            if b"\0" not in name:
+                yield name.decode(), self._stage.decode_state(name.decode(), data, self._parts(name))
 
     def state(self, key: str) -> S:
         """The state of one key; a new one if the key is unknown."""
-        data = self._table.get(key.encode())
-        return self._stage.new_state(key) if data is None else self._stage.decode_state(key, data)
+        name = key.encode()
+        return self._load(key, name, self._parts(name))
+
+    def _parts(self, name: bytes) -> Parts:
+        return Parts(self._table, name + b"\0")
+
+    def _load(self, key: str, name: bytes, parts: Parts) -> S:
+        data = self._table.get(name)
+        return self._stage.new_state(key, parts) if data is None else self._stage.decode_state(key, data, parts)
 
     def take_touched(self) -> set[str]:
         """The keys whose state changed since this was last asked."""
@@ -98,7 +120,7 @@ class Processor(Generic[S]):
             outputs += self._apply(key, run) if home == self._partition else self._send_on(key, home, run)
         return outputs
 
-    def feed(self, message: Message) -> list[Output | Forward]:
+    def feed(self, message: Message) -> Sequence[Output | Forward]:
         """Apply a message that this process made itself (a finished trial), as if it had been read."""
         event = Event(message, Origin("", self._partition, -1), self._clock)
         return self._step(message.model_name, [event])
@@ -111,9 +133,17 @@ class Processor(Generic[S]):
         while self._queue and self._queue[0][0] <= self._clock:
             deadline, key = heapq.heappop(self._queue)
             if self._deadlines.get(key) == deadline:
-                del self._deadlines[key]
-                outputs += self._step(key, [Tick(self._clock)])
+                outputs += self._wake(key)
         return outputs
+
+    def _wake(self, key: str) -> Sequence[Output | Forward]:
+        """A tick for a key whose time has come; one that has asked for a later time since then waits on."""
+        deadline = self._stage.deadline(self.state(key))
+        self._forget(key)
+        if deadline is None or deadline > self._clock:
+            self._wait(key, deadline)
+            return []
+        return self._step(key, [Tick(self._clock)])
 
     @staticmethod
     def _checked_headers(record: Record) -> Headers:
@@ -130,7 +160,7 @@ class Processor(Generic[S]):
             return self._dead_letter(record, reason)
         return Forward(self._internal, home, key.encode(), record.value, with_origin(record), record.timestamp)
 
-    def _apply(self, key: str, run: EventRun) -> list[Output | Forward]:
+    def _apply(self, key: str, run: EventRun) -> Sequence[Output | Forward]:
         """Step once for the whole run; if that raises, once for each, so that only the culprit is put aside."""
         try:
             return self._step(key, run)
@@ -148,28 +178,44 @@ class Processor(Generic[S]):
         if self._max_failures is not None and self._failures > self._max_failures:
             raise TooManyFailures(f"{self._failures} records in a row could not be processed; the last: {reason}")
 
-    def _step(self, key: str, inputs: Sequence[Input]) -> list[Output | Forward]:
-        state, outputs = self._stage.step(self.state(key), inputs)
+    def _step(self, key: str, inputs: Sequence[Input]) -> Sequence[Output | Forward]:
+        name = key.encode()
+        parts = self._parts(name)
+        state, outputs = self._stage.step(self._load(key, name, parts), inputs)
         # Whatever may raise comes first: a step that did not succeed must leave nothing behind.
         data, deadline = self._stage.encode_state(state), self._stage.deadline(state)
+        parts.write()
         if data is None:
-            self._table.pop(key.encode(), None)
-            self._deadlines.pop(key, None)
+            self._delete(name)
         else:
-            self._table[key.encode()] = data
-            self._wait(key, deadline)
+            self._table[name] = data
+        self._wait(key, None if data is None else deadline)
         self._touched.add(key)
         self._failures = 0
         if self._applied is not None:
             self._applied(inputs)
-        return list(outputs)
+        return outputs
+
+    def _delete(self, name: bytes) -> None:
+        for part in [part for part, _ in self._table.scan(name + b"\0")]:
+            del self._table[part]
+        if name in self._table:
+            del self._table[name]
 
     def _wait(self, key: str, deadline: int | None) -> None:
+        """Look at the key at its deadline; a time that is noted already and comes first is good enough."""
+        noted = self._deadlines.get(key)
         if deadline is None:
-            self._deadlines.pop(key, None)
-        elif self._deadlines.get(key) != deadline:
+            if noted is not None:
+                self._forget(key)
+        elif noted is None or deadline < noted:
             self._deadlines[key] = deadline
+            self._table[DUE_PREFIX + key.encode()] = str(deadline).encode()
             heapq.heappush(self._queue, (deadline, key))
+
+    def _forget(self, key: str) -> None:
+        del self._deadlines[key]
+        del self._table[DUE_PREFIX + key.encode()]
 
     def _dead_letter(self, record: Record, reason: str) -> Output:
         try:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from schemas.message import Message
 from streams.origin import Origin
+from streams.parts import Parts
 from streams.records import Headers, Output
 
 S = TypeVar("S")
@@ -67,15 +68,17 @@ class Stage(Protocol[S]):
         """
         ...
 
-    def new_state(self, key: str) -> S: ...
+    def new_state(self, key: str, parts: Parts) -> S:
+        """The state of a key nothing is known of. `parts`: what it may keep beside what is encoded."""
+        ...
 
     def step(self, state: S, inputs: Sequence[Input]) -> tuple[S, list[Output]]: ...
 
     def encode_state(self, state: S) -> bytes | None:
-        """Compact, versioned bytes; None deletes the key."""
+        """Compact, versioned bytes; None deletes the key, with its parts."""
         ...
 
-    def decode_state(self, key: str, data: bytes) -> S: ...
+    def decode_state(self, key: str, data: bytes, parts: Parts) -> S: ...
 
     def deadline(self, state: S) -> int | None:
         """The tick-clock time, in milliseconds, at which this key wants a `Tick`; None if it waits for none."""

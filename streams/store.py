@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from itertools import chain
 from typing import Any, cast
 
 import rocksdict
@@ -18,8 +17,6 @@ from faust.stores.rocksdb import Store
 from faust.tables.table import Table
 
 Changes = Mapping[bytes, bytes | None]
-
-_partition: ContextVar[int] = ContextVar("table_partition")
 
 #: Per partition; Faust's own defaults (2 GiB of cache each) do not fit a worker with many partitions.
 ROCKSDB_OPTIONS = {"block_cache_size": 64 * 2**20, "write_buffer_size": 16 * 2**20, "max_open_files": 256}
@@ -67,32 +64,51 @@ class OverlayStore(Store):
         """The changelog position up to which RocksDB holds the state; 0 on an empty disk."""
         return int(self._db_for_partition(partition).get(self.offset_key) or 0)
 
-    def _get(self, key: bytes) -> bytes | None:
-        partition = _partition.get()
+    def read(self, partition: int, key: bytes) -> bytes | None:
+        """The newest value of a key, committed or not; None if there is none."""
         for overlay in (self._fresh, self._frozen):
             if key in (changes := overlay[partition]):
                 return changes[key]
         return cast("bytes | None", self._db_for_partition(partition).get(key))
 
-    def _set(self, key: bytes, value: bytes | None) -> None:
-        self._fresh[_partition.get()][key] = value
+    def change(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Set a key's value in the open checkpoint; None deletes it."""
+        self._fresh[partition][key] = value
 
-    def _del(self, key: bytes) -> None:
-        self._fresh[_partition.get()][key] = None
+    def scan(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The items whose keys begin with `prefix`, without what Faust keeps for itself."""
+        overlay = self._frozen[partition] | self._fresh[partition]
+        for key, value in self._db_for_partition(partition).items(from_key=prefix):
+            if not key.startswith(prefix):
+                break
+            if key not in overlay and key != self.offset_key:
+                yield key, value
+        yield from ((key, value) for key, value in overlay.items() if key.startswith(prefix) and value is not None)
 
-    # A table's read asks `in` first: a key that lives in the overlay alone must be found here too.
+    def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        db: rocksdict.Rdict = super()._open_for_partition(partition)
+        # The changelog is the log to recover from; what a crash takes from memory, its position goes with.
+        options = rocksdict.WriteOptions()
+        setattr(options, "disable_wal", True)  # noqa: B010 - the stubs take the attribute for a method
+        db.set_write_options(options)
+        return db
+
+    # What the table itself is asked, which knows no partitions: whichever is here and has the key answers.
+
+    def _get(self, key: bytes) -> bytes | None:
+        return next((value for each in self._dbs if (value := self.read(each, key)) is not None), None)
+
     def _contains(self, key: bytes) -> bool:
         return self._get(key) is not None
 
+    def _set(self, key: bytes, value: bytes | None) -> None:
+        raise RuntimeError("a checkpointed table is changed by the owner of the key's partition alone")
+
+    def _del(self, key: bytes) -> None:
+        self._set(key, None)
+
     def _iteritems(self) -> Iterator[tuple[bytes, bytes]]:
-        partition = _partition.get()
-        overlay = self._frozen[partition] | self._fresh[partition]
-        for key, value in self._visible_items(self._db_for_partition(partition)):
-            if key not in overlay:
-                yield key, value
-        for key, changed in overlay.items():
-            if changed is not None:
-                yield key, changed
+        return chain.from_iterable(self.scan(partition) for partition in list(self._dbs))
 
     def _iterkeys(self) -> Iterator[bytes]:
         return (key for key, _ in self._iteritems())
@@ -125,47 +141,41 @@ class CheckpointedTable(Table[bytes, bytes]):
     def store(self) -> OverlayStore:
         return cast(OverlayStore, self.data)
 
-    def on_key_get(self, key: bytes) -> None: ...
-
-    def on_key_set(self, key: bytes, value: bytes) -> None: ...
-
-    def on_key_del(self, key: bytes) -> None: ...
+    def partition(self, number: int) -> PartitionTable:
+        """One partition's keys, to read and to change."""
+        return PartitionTable(self, number)
 
 
 class PartitionTable(MutableMapping[bytes, bytes]):
-    """One partition of a table as a mapping, for code that runs outside of a Faust event (ticks, restores)."""
+    """One partition of a table as a mapping, whose changes belong to the open checkpoint."""
 
     def __init__(self, table: CheckpointedTable, partition: int) -> None:
-        self._table, self._number = table, partition
+        self._store, self._partition = table.store, partition
 
-    @contextmanager
-    def _selected(self) -> Iterator[CheckpointedTable]:
-        token = _partition.set(self._number)
-        try:
-            yield self._table
-        finally:
-            _partition.reset(token)
+    def get(self, key: bytes, default: Any = None, /) -> Any:
+        value = self._store.read(self._partition, key)
+        return default if value is None else value
 
     def __getitem__(self, key: bytes) -> bytes:
-        with self._selected() as table:
-            return cast(bytes, table[key])
+        if (value := self._store.read(self._partition, key)) is None:
+            raise KeyError(key)
+        return value
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
-        with self._selected() as table:
-            table[key] = value
+        self._store.change(self._partition, key, value)
 
     def __delitem__(self, key: bytes) -> None:
-        with self._selected() as table:
-            del table[key]
+        self._store.change(self._partition, key, None)
 
     def __contains__(self, key: Any) -> bool:
-        with self._selected() as table:
-            return key in table
+        return self._store.read(self._partition, key) is not None
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._selected() as table:
-            return iter(list(table.keys()))
+        return iter([key for key, _ in self.scan(b"")])
 
     def __len__(self) -> int:
-        with self._selected() as table:
-            return len(table)
+        return sum(1 for _ in self.scan(b""))
+
+    def scan(self, prefix: bytes, /) -> Iterator[tuple[bytes, bytes]]:
+        """The items whose keys begin with `prefix`; not to be changed on the way."""
+        return self._store.scan(self._partition, prefix)

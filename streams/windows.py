@@ -18,17 +18,32 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from streams.panes import (
+    PANE,
+    WELL_CONDITIONED,
+    Floats,
+    WindowHead,
+    append,
+    discard,
+    following,
+    keep_following,
+    load,
+    load_trailing,
+    panes_of,
+)
+from streams.parts import MemoryTable, Parts
 
-#: Below this share of n (mean − level)², the squared deviations have lost too many digits and are summed anew.
-_WELL_CONDITIONED: Final = 1e-6
+__all__ = ["CountWindow", "Floats", "Pushed", "Summary", "WindowHead"]
+
+Counts = NDArray[np.int64]
 
 _LARGEST: Final = float(np.finfo(np.float64).max)
 _EMPTY: Final = np.empty(0)
@@ -49,30 +64,45 @@ class Summary:
     max: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pushed:
     """The statistics after each value of one push: arrays of equal length, one entry for each value.
 
-    `count` is the number of values in the window, `std` the sample standard deviation (n − 1; 0 where n < 2).
+    `count` is the number of values in the window, `std` the sample standard deviation (n − 1; 0 where n < 2). The
+    values themselves are read when somebody asks, which must be before the next push.
     """
 
-    count: NDArray[np.int64]
+    count: Counts
     mean: Floats
     std: Floats
-    size: int
+    new: Floats
     before: CountWindow
-    recent: Floats
+    _recent: Floats | None = None
+    _former: Summary | None = None
+
+    def keep_former(self) -> None:
+        """Read what was before, while it is still there."""
+        self._recent = np.concatenate((former := self.before.values, self.new))
+        self._former = self.before.summary(former) if self.before.pushed else None
+
+    @property
+    def recent(self) -> Floats:
+        """What was in the window before the push, and what was pushed."""
+        if self._recent is None:
+            self.keep_former()
+        assert self._recent is not None, "just read"
+        return self._recent
 
     def values(self, index: int) -> Floats:
         """What was in the window after value `index` of this push, oldest first."""
         end = len(self.recent) - len(self.mean) + index + 1
-        return self.recent[max(0, end - self.size) : end]
+        return self.recent[max(0, end - self.before.size) : end]
 
     def summary(self, index: int) -> Summary:
         """The window after value `index` of this push; −1 is the window before the push, which must not be empty."""
-        if index < 0:
-            return self.before.summary()
         inside = self.values(index)
+        if index < 0:
+            return self._former or self.before.summary()
         return Summary(
             len(inside), float(self.mean[index]), float(self.std[index]), float(inside.min()), float(inside.max())
         )
@@ -82,83 +112,151 @@ class CountWindow:
     """The newest `size` values (at least 2) of one series, with exact mean and sample standard deviation.
 
     Any finite doubles will do. Where sums of squares overflow (from about 1e150) the window is scaled by a power of
-    two; a standard deviation beyond the largest double is given as that double.
+    two; a standard deviation beyond the largest double is given as that double. What does not fit into the `head` is
+    kept in `panes`; without any, in memory.
     """
 
-    __slots__ = ("_level", "_values", "pushed", "size")
+    __slots__ = ("_panes", "head")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, panes: Parts | None = None) -> None:
         if size < 2:
             raise ValueError(f"size: expected at least 2, got {size}")
-        self.size = size
-        self.pushed = 0
-        self._level = 0.0
-        self._values = _EMPTY
+        self.head = WindowHead(size)
+        self._panes = Parts(MemoryTable()) if panes is None else panes
+
+    @classmethod
+    def of(cls, head: WindowHead, panes: Parts) -> Self:
+        """The window whose head was kept; it goes on changing that head."""
+        window = cls.__new__(cls)
+        window.head, window._panes = head, panes
+        return window
+
+    @property
+    def size(self) -> int:
+        return self.head.size
+
+    @property
+    def pushed(self) -> int:
+        """How many values were ever taken in."""
+        return self.head.pushed
 
     @property
     def values(self) -> Floats:
         """What is in the window, oldest first; not to be changed."""
-        return self._values
+        head = self.head
+        block, place = divmod(head.pushed, head.size)
+        former = load(head, block - 1, place, head.size, self._panes) if block else _EMPTY
+        sealed = load(head, block, 0, place // PANE * PANE, self._panes)
+        return np.concatenate((former, sealed, np.frombuffer(head.open, "<f8")))
 
     def push_many(self, values: ArrayLike) -> Pushed:
         """Take in values (one dimension, finite), oldest first. Raises ValueError, and takes none, if one is not."""
-        new = _finite(values)
-        before = self._copy()
-        held = len(self._values)
-        recent = np.concatenate((self._values, new))
-        mean, std = np.empty(len(new)), np.empty(len(new))
-        at = held
-        while at < len(recent):
-            start = self.pushed % self.size
-            end = min(at + self.size - start, len(recent))
-            if start == 0:
-                self._level = self._level_from(recent, at, self.pushed)
-            suffix = recent[at - self.size + 1 : at - start] if self.pushed >= self.size else _EMPTY
-            span = slice(at - held, end - held)
-            mean[span], std[span] = _measure(suffix, recent[at - start : end], start, self._level)
-            self.pushed += end - at
-            at = end
-        self._values = recent[-self.size :].copy()
-        count = np.minimum(np.arange(before.pushed + 1, self.pushed + 1), self.size)
-        return Pushed(count, mean, std, self.size, before, recent)
+        new, head = _finite(values), self.head
+        before = CountWindow.of(msgspec.structs.replace(head), self._panes)
+        pushed = Pushed(np.empty(len(new), np.int64), np.empty(len(new)), np.empty(len(new)), new, before)
+        if head.place + len(new) > head.size:
+            pushed.keep_former()  # the panes of the block to come take the former one's slots
+        at = 0
+        for part in self._by_block(new):
+            span = slice(at, at := at + len(part))
+            pushed.count[span], pushed.mean[span], pushed.std[span] = self._measured(part)
+            self._append(part)
+        for index in np.flatnonzero(np.isnan(pushed.std)):
+            # Depends on this window's values alone, so it is the same in every batch.
+            pushed.mean[index], pushed.std[index] = _two_pass(pushed.values(int(index)))
+        load_trailing(head, self._panes)
+        return pushed
 
     def extend(self, values: ArrayLike) -> None:
         """Take in values without measuring on the way: the same window as after `push_many`, in less time."""
-        new = _finite(values)
-        recent = np.concatenate((self._values, new))
-        first, self.pushed = self.pushed, self.pushed + len(new)
-        newest_block = (self.pushed - 1) // self.size * self.size
-        if len(new) and newest_block >= first:
-            self._level = self._level_from(recent, len(recent) - (self.pushed - newest_block), newest_block)
-        self._values = recent[-self.size :].copy()
+        for part in self._by_block(_finite(values)):
+            self._append(part)
+        self.head.trailing = b""
 
-    def _level_from(self, recent: Floats, at: int, number: int) -> float:
-        """The level of the block that begins with value `number`, which is `recent[at]`."""
-        return float(recent[at]) if number == 0 else _lower_median(recent[at - self.size : at])
+    def _by_block(self, new: Floats) -> Iterator[Floats]:
+        """Values that belong into one block; each is to be appended before the next is asked for."""
+        at, head = 0, self.head
+        while at < len(new):
+            if not head.pushed:
+                head.level = float(new[0])
+            elif head.place == 0:
+                block = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
+                self._begin_block(block, _lower_median(block))
+            end = min(at + head.size - head.place, len(new))
+            yield new[at:end]
+            at = end
 
-    def summary(self) -> Summary:
-        """The window as it is, digit for digit as `push_many` gave it. Raises ValueError where it is empty."""
-        if self.pushed == 0:
+    def _begin_block(self, former: Floats, level: float) -> None:
+        head = self.head
+        head.level, head.total, head.squares = level, 0.0, 0.0
+        total, squares = _sums(former[::-1], level, 0.0, 0.0)
+        ends = np.minimum((np.arange(panes_of(head.size)) + 1) * PANE, head.size)
+        keep_following(self._panes, (total[head.size - ends], squares[head.size - ends]))
+
+    def _append(self, new: Floats) -> None:
+        head = self.head
+        total, squares = _sums(new, head.level, head.total, head.squares)
+        head.total, head.squares = float(total[-1]), float(squares[-1])
+        append(head, new, self._panes)
+
+    def _measured(self, new: Floats) -> tuple[Counts, Floats, Floats]:
+        """Count, mean and standard deviation after each of these values of one block, which are not in yet."""
+        head, place = self.head, self.head.place
+        count = np.arange(place + 1, place + len(new) + 1)
+        total, squares = (sums[1:] for sums in _sums(new, head.level, head.total, head.squares))
+        if head.pushed >= head.size:
+            more, more_squares = self._suffixes(place + 1, len(new))
+            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                total, squares, count = total + more, squares + more_squares, np.full(len(new), head.size)
+        return count, *_statistics(total, squares, count, head.level)
+
+    def _suffixes(self, first: int, count: int) -> tuple[Floats, Floats]:
+        """Sums over the former block from each of `count` places on, the first of which is `first`."""
+        head, last = self.head, min(first + count, self.size) - 1
+        if last < first:
+            return np.zeros(count), np.zeros(count)
+        end = min((last // PANE + 1) * PANE, head.size)
+        inside = load(head, head.pushed // head.size - 1, first, end, self._panes)
+        total, squares = _sums(inside[::-1], head.level, *following(self._panes, last // PANE))
+        places = slice(end - first - count + 1, end - first + 1)
+        return total[places][::-1], squares[places][::-1]
+
+    def summary(self, values: Floats | None = None) -> Summary:
+        """The window as it is, digit for digit as `push_many` gave it. Raises ValueError where it is empty.
+
+        `values`: what is in it, where that is known already.
+        """
+        head = self.head
+        if not head.pushed:
             raise ValueError("the window is empty")
-        start = (self.pushed - 1) % self.size
-        split = len(self._values) - start - 1
-        mean, std = _measure(self._values[:split], self._values[split:], start, self._level)
-        low, high = float(self._values.min()), float(self._values.max())
-        return Summary(len(self._values), float(mean[0]), float(std[0]), low, high)
+        inside, count = self.values if values is None else values, min(head.pushed, head.size)
+        total, squares = np.array([head.total]), np.array([head.squares])
+        if head.pushed > head.size and head.place:
+            more, more_squares = self._suffixes(head.place, 1)
+            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                total, squares = total + more, squares + more_squares
+        means, stds = _statistics(total, squares, np.array([count]), head.level)
+        mean, std = _two_pass(inside) if np.isnan(stds[0]) else (float(means[0]), float(stds[0]))
+        return Summary(count, mean, std, float(inside.min()), float(inside.max()))
 
     def quantiles(self, probabilities: Sequence[float]) -> list[float]:
         """Quantiles by linear interpolation, for probabilities in [0, 1]. Raises ValueError where it is empty."""
         if self.pushed == 0:
             raise ValueError("the window is empty")
         # Halved, for the difference of two huge values may overflow.
-        return [float(2 * value) for value in np.quantile(self._values / 2, probabilities)]
+        return [float(2 * value) for value in np.quantile(self.values / 2, probabilities)]
+
+    def discard(self) -> None:
+        """Delete what is kept outside of the head; the window is not used after that."""
+        discard(self.head, self._panes)
 
     def encode(self) -> bytes:
-        """21 bytes and 8 for each value held."""
-        return _HEAD.pack(_VERSION, self.size, self.pushed, self._level) + self._values.astype("<f8").tobytes()
+        """Everything in one piece: 21 bytes and 8 for each value held."""
+        head = _HEAD.pack(_VERSION, self.size, self.pushed, self.head.level)
+        return head + self.values.astype("<f8").tobytes()
 
     @classmethod
-    def decode(cls, data: bytes) -> Self:
+    def decode(cls, data: bytes, panes: Parts | None = None) -> Self:
         """The window that `encode` wrote; raises ValueError for anything else."""
         if len(data) < _HEAD.size:
             raise ValueError(f"window: expected at least {_HEAD.size} bytes, got {len(data)}")
@@ -167,43 +265,23 @@ class CountWindow:
             raise ValueError(f"window: expected format {_VERSION}, got {version}: written by another version of this")
         if len(data) != _HEAD.size + 8 * min(size, pushed):
             raise ValueError(f"window: expected {min(size, pushed)} values, got {(len(data) - _HEAD.size) / 8}")
-        window = cls(size)
-        window.pushed, window._level = pushed, level
-        window._values = np.frombuffer(data, dtype="<f8", offset=_HEAD.size).astype(np.float64)
+        window = cls(size, panes)
+        window._rebuild(pushed, level, np.frombuffer(data, "<f8", offset=_HEAD.size))
         return window
 
-    def _copy(self) -> CountWindow:
-        """A window of its own; the arrays are shared, for they are replaced and never changed."""
-        copy = CountWindow(self.size)
-        copy.pushed, copy._level, copy._values = self.pushed, self._level, self._values
-        return copy
-
-
-def _measure(suffix: Floats, block: Floats, start: int, level: float) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the windows that end at `block[start:]`.
-
-    `suffix` is what the first of them holds of the former block: each later one holds one value fewer of it.
-    """
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        sums, squares = _sums(block - level)
-        sums, squares = sums[start:], squares[start:]
-        former = np.full(len(sums), len(suffix)) - np.arange(len(sums)) if len(suffix) else np.zeros(len(sums), int)
-        if len(suffix):
-            backwards, backwards_squares = _sums((suffix - level)[::-1])
-            inside = former > 0
-            sums[inside] += backwards[former[inside] - 1]
-            squares[inside] += backwards_squares[former[inside] - 1]
-        count = np.arange(start + 1, len(block) + 1) + former
-        shift = sums / count
-        mean = level + shift
-        deviations = squares - sums * shift
-        doubtful = ~((deviations >= _WELL_CONDITIONED * sums * shift) & np.isfinite(deviations) & np.isfinite(mean))
-        std = np.sqrt(np.maximum(deviations, 0) / np.maximum(count - 1, 1))
-    for index in np.flatnonzero(doubtful):
-        # Depends on this window's values alone, so it is the same in every batch.
-        inside_former = suffix[len(suffix) - former[index] :]
-        mean[index], std[index] = _two_pass(np.concatenate((inside_former, block[: start + index + 1])))
-    return mean, std
+    def _rebuild(self, pushed: int, level: float, values: Floats) -> None:
+        """Make an empty window what it was after `pushed` values, of which `values` are in it, oldest first."""
+        head, (block, place) = self.head, divmod(pushed, self.size)
+        head.level = level
+        if not place:
+            block, place = block - 1, min(self.size, pushed)
+        if block > 0:  # what has left the window stands for nothing: its sums are not asked for
+            former = np.concatenate((np.full(place, level), values[: len(values) - place]))
+            head.pushed = (block - 1) * self.size
+            append(head, former, self._panes)
+            self._begin_block(former, level)
+        if place:
+            self._append(values[len(values) - place :])
 
 
 def _finite(values: ArrayLike) -> Floats:
@@ -213,9 +291,29 @@ def _finite(values: ArrayLike) -> Floats:
     return new
 
 
-def _sums(deviations: Floats) -> tuple[Floats, Floats]:
-    """Running sums of the deviations and of their squares; `accumulate` adds strictly one after the other."""
-    return np.add.accumulate(deviations), np.add.accumulate(deviations * deviations)
+def _sums(values: Floats, level: float, total: float, squares: float) -> tuple[Floats, Floats]:
+    """Running sums of deviations, and of their squares, which begin with those so far: one entry more than values.
+
+    `accumulate` adds strictly one after the other.
+    """
+    rows = np.empty((2, len(values) + 1))
+    rows[:, 0] = total, squares
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        deviations = np.subtract(values, level, out=rows[0, 1:])
+        np.multiply(deviations, deviations, out=rows[1, 1:])
+        np.add.accumulate(rows, axis=1, out=rows)
+    return rows[0], rows[1]
+
+
+def _statistics(total: Floats, squares: Floats, count: Counts, level: float) -> tuple[Floats, Floats]:
+    """Mean and standard deviation from sums of deviations; NaN stands for one whose digits are lost."""
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        shift = total / count
+        mean = level + shift
+        deviations = squares - total * shift
+        good = (deviations >= WELL_CONDITIONED * total * shift) & np.isfinite(deviations) & np.isfinite(mean)
+        std = np.sqrt(np.maximum(deviations, 0) / np.maximum(count - 1, 1))
+    return mean, np.where(good, std, np.nan)
 
 
 def _two_pass(window: Floats) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from agents.settings import Settings
 from schemas.compact import CompactMetrics
 from schemas.message import InvalidMessage, Message
 from schemas.metrics import Heartbeat
+from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import Forward, Output, Record, StoredRecord
 from streams.stage import Compact, Stage
@@ -73,7 +74,7 @@ class _Lane:
 
     def __init__(self, stage: Stage[Any]) -> None:
         self._stage = stage
-        self._processor = Processor(stage, partition=0, partitions=1, table={})
+        self._processor = Processor(stage, partition=0, partitions=1, table=MemoryTable())
         self._now: int | None = None
         self._batch: list[StoredRecord] = []
         self._bytes = 0

@@ -51,6 +51,10 @@ class Detector(Protocol):
         """
         ...
 
+    def is_calm(self, value: float, count: int, mean: float, std: float) -> bool:
+        """Whether `judge` says nothing of one value, given the statistics of the window that it is the newest of."""
+        ...
+
     def state(self) -> bytes:
         """Everything it knows, parameters too, in compact versioned bytes."""
         ...

@@ -71,6 +71,13 @@ class ZScore:
         fires = self._fires(scores, statistics.count)
         return [(int(index), self._verdict(float(scores[index]), True)) for index in np.flatnonzero(fires)]
 
+    def is_calm(self, value: float, count: int, mean: float, std: float) -> bool:
+        """Whether one value does not fire, from the window's statistics after it; as `judge`, without arrays."""
+        if count < self.min_samples or std <= CONSTANT:
+            return True
+        score = (value / 2 - mean / 2) / (std / 2)
+        return not {"both": abs(score), "up": score, "down": -score}[self.direction] > self.threshold
+
     def state(self) -> bytes:
         """Parameters and window."""
         direction = get_args(Watched).index(self.direction)

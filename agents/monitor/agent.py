@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.monitor.state import MonitorState
+from agents.monitor.state import Model
 from agents.monitor.subscribers import EventLogger, Subscribers, subscribers
 from agents.settings import Settings
 from streams.owner import Commit
@@ -23,9 +23,9 @@ class SubscriberListener:
     def wants_events(self) -> bool:
         return len(self._registry) > 0
 
-    def opened(self, partition: int, processor: Processor[MonitorState]) -> None: ...
+    def opened(self, partition: int, processor: Processor[Model]) -> None: ...
 
-    def committed(self, partition: int, processor: Processor[MonitorState], commit: Commit) -> None:
+    def committed(self, partition: int, processor: Processor[Model], commit: Commit) -> None:
         self._registry.publish(commit.events)
         self._registry.publish(output for output in commit.outputs if isinstance(output, Output))
 

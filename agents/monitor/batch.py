@@ -21,9 +21,9 @@ from agents.monitor.columns import Columns, columns_of
 from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
 from agents.monitor.pending import Finding, Pending
 from agents.monitor.phases import follow
-from agents.monitor.plan import Plans
+from agents.monitor.plan import Plan, Plans
 from agents.monitor.readings import Reading, notice_of, readings
-from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, MonitorState, Series, Version
+from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
 from schemas.internal import OperatorAction
@@ -33,7 +33,7 @@ from schemas.status import ModelState
 from streams.records import Output
 from streams.run import EventRun
 from streams.stage import Event, Input, Tick
-from streams.windows import CountWindow, Floats, Pushed
+from streams.windows import Floats, Pushed, WindowHead
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -41,7 +41,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Batch:
     """The inputs of one step; `run` changes the state it was given."""
 
-    def __init__(self, state: MonitorState, inputs: Sequence[Input], plans: Plans, timeout_ms: int) -> None:
+    def __init__(self, model: Model, inputs: Sequence[Input], plans: Plans, timeout_ms: int) -> None:
+        state, self._parts = model
         self._state, self._inputs, self._plans, self._timeout = state, inputs, plans, timeout_ms
         self._counts, self._seen = dict(state.counts), dict[str, list[int]]()
         self._position = 0
@@ -54,6 +55,7 @@ class Batch:
         self._publish = Publisher(state)
         self._silent = state.silent
         self._changed: Version | None = None
+        self._dropped: list[Series] = []
 
     def run(self) -> list[Output]:
         """All three passes; the outputs are in the order of their causes."""
@@ -66,6 +68,8 @@ class Batch:
         for pending in sorted(self._pending.values(), key=lambda pending: order[id(pending.version)]):
             self._judge(pending)
         self._say()
+        for series in self._dropped:  # last: what is said may be of their windows
+            window_of(series, self._parts).discard()
         return self._publish.outputs
 
     # First pass: in order.
@@ -100,9 +104,7 @@ class Batch:
         at = self._position
         for pending, values in kept:
             if pending is not None:
-                pending.values.extend(values[1:])
-                pending.inputs.extend(rest)
-                pending.positions.extend(range(at, at + count * width, width))
+                pending.add_column(values[1:], rest, range(at, at + count * width, width))
                 at += 1
         self._position += count * width
 
@@ -166,8 +168,9 @@ class Batch:
         version = self._state.versions.pop(0)
         for metric, series in version.series.items():
             pending = self._pending.get((id(version), metric))
-            last = series.base + series.window.pushed + (len(pending.values) if pending else 0)
+            last = series.base + series.window.pushed + (len(pending) if pending else 0)
             self._state.retired = max(self._state.retired, last)
+            self._dropped.append(series)
 
     def _pending_of(self, index: int, version: Version, metric: str) -> Pending | None:
         """Where this step collects the values of a series; None for a metric too many."""
@@ -176,15 +179,24 @@ class Batch:
         plan, series = self._plans.of(self._state.model, metric), version.series.get(metric)
         if series is None and len(version.series) >= MAX_METRICS:
             return None
-        if series is None or series.window.size != plan.size:
-            # The settings have given a known window another size: it begins anew, and numbers on.
-            base = self._state.retired if series is None else series.base + series.window.pushed
-            series = version.series[metric] = Series(CountWindow(plan.size), base)
+        if series is None:
+            series = version.series[metric] = self._begin(plan, self._state.retired)
             if plan.detector is not None:
                 self._note(index, partial(self._change, version))
+        elif series.window.size != plan.size or (series.watched and series.watched != plan.watched):
+            self._note(index, partial(self._say_anew, index, metric, plan, series))
+            self._dropped.append(series)
+            series = version.series[metric] = self._begin(plan, series.base + series.window.pushed)
+            self._note(index, partial(self._change, version))
+        series.watched = plan.watched
         first = series.base + series.window.pushed + 1
         pending = self._pending[id(version), metric] = Pending(version, metric, series, plan, first)
         return pending
+
+    def _begin(self, plan: Plan, base: int) -> Series:
+        """A series with an empty window, whose values are numbered from `base` on."""
+        self._state.begun += 1
+        return Series(WindowHead(plan.size), self._state.begun, base)
 
     def _note_cap(self, index: int, message: Message, metric: str) -> None:
         if not self._state.metrics_capped:
@@ -207,19 +219,19 @@ class Batch:
 
     def _judge(self, pending: Pending) -> None:
         self._inherit(pending.version)
-        plan, values = pending.plan, np.array(pending.values, dtype=np.float64)
+        plan, values, window = pending.plan, pending.values(), window_of(pending.series, self._parts)
         if not plan.is_measured:
-            pending.series.window.extend(values)
+            window.extend(values)
             return
-        pushed = pending.pushed = pending.series.window.push_many(values)
+        pushed = pending.pushed = window.push_many(values)
         fired = [] if plan.detector is None else plan.detector.judge(values, pushed)
         for at, verdict in fired:
-            self._note_at(pending, at, partial(self._say_drift, pending, at, pushed, verdict))
+            self._note_at(pending, at, partial(self._say_drift, pending, at, float(values[at]), pushed, verdict))
         if plan.minimum is not None:
             self._judge_minimum(pending, values, pushed, plan.minimum)
         if plan.detector is not None:
             for at, phase in follow(pending.series, plan, values, pushed, fired, pending.version.after_drift):
-                pending.changes.append((pending.positions[at], phase))
+                pending.changes.append((pending.position(at), phase))
                 self._note_at(pending, at, partial(self._enter, pending, phase))
 
     def _judge_minimum(self, pending: Pending, values: Floats, pushed: Pushed, minimum: float) -> None:
@@ -242,7 +254,7 @@ class Batch:
         return self._plans.of(self._state.model, metric).detector is not None
 
     def _note_at(self, pending: Pending, at: int, act: Callable[[], None]) -> None:
-        self._findings.append(Finding(pending.positions[at], pending.inputs[at], act))
+        self._findings.append(Finding(pending.position(at), pending.input(at), act))
 
     # Third pass: in order again.
 
@@ -262,13 +274,17 @@ class Batch:
         pending.series.phase = phase
         self._changed = pending.version
 
-    def _say_drift(self, pending: Pending, at: int, pushed: Pushed, verdict: Verdict) -> None:
-        value = self._value(pending, at, pushed, pending.values[at])
-        self._publish.drift(self._source(pending.inputs[at]), value, verdict)
+    def _say_drift(self, pending: Pending, at: int, value: float, pushed: Pushed, verdict: Verdict) -> None:
+        self._publish.drift(self._source(pending.input(at)), self._value(pending, at, pushed, value), verdict)
+
+    def _say_anew(self, index: int, metric: str, plan: Plan, series: Series) -> None:
+        message = self._source(index).message
+        text = f"{metric}: the settings have changed, so its window begins anew (it held {series.window.size} values)"
+        self._publish.alert("settings_changed", "info", text, message.model_version, message.timestamp)
 
     def _say_breach(self, pending: Pending, at: int, pushed: Pushed, measured: float, minimum: float) -> None:
         value = self._value(pending, at, pushed, measured)
-        self._publish.breach(self._source(pending.inputs[at]), value, minimum)
+        self._publish.breach(self._source(pending.input(at)), value, minimum)
 
     def _value(self, pending: Pending, at: int, pushed: Pushed, value: float) -> Value:
         return Value(pending.metric, pending.plan, value, pushed.summary(at), pending.numbers_from + at)
@@ -298,7 +314,7 @@ class Batch:
             if (plan := self._plans.of(self._state.model, metric)).detector is None:
                 continue
             pending = self._pending.get((id(version), metric))
-            window = pending.window_after(index) if pending else series.window.summary()
+            window = pending.window_after(index) if pending else window_of(series, self._parts).summary()
             if window is not None:
                 rules.append(WatchedSeries(metric, plan, series.phase, window))
         return rules

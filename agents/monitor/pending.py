@@ -6,17 +6,20 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from agents.monitor.plan import Plan
 from agents.monitor.state import Series, Version
 from schemas.status import ModelState
-from streams.windows import Pushed, Summary
+from streams.windows import Floats, Pushed, Summary
 
 
 @dataclass(slots=True)
 class Pending:
     """The values of one series in this step, with the input that brought each and its position among all that happens.
 
-    `numbers_from` is the number of the first value in the series.
+    `numbers_from` is the number of the first value in the series. A column of values, one of each further input, may
+    follow those that came one by one.
     """
 
     version: Version
@@ -24,17 +27,41 @@ class Pending:
     series: Series
     plan: Plan
     numbers_from: int
-    values: list[float] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    inputs: list[int] = field(default_factory=list)
     pushed: Pushed | None = None
     changes: list[tuple[int, ModelState]] = field(default_factory=list)
+    _values: list[float] = field(default_factory=list)
+    _positions: list[int] = field(default_factory=list)
+    _inputs: list[int] = field(default_factory=list)
+    _column: Sequence[float] = ()
+    _column_positions: range = range(0)
+    _column_inputs: range = range(0)
+
+    def __len__(self) -> int:
+        return len(self._values) + len(self._column)
 
     def add(self, values: Sequence[float], index: int, position: int) -> None:
         """Values that input `index` brought, the first at `position`."""
-        self.values.extend(values)
-        self.inputs.extend([index] * len(values))
-        self.positions.extend(range(position, position + len(values)))
+        self._values.extend(values)
+        self._inputs.extend([index] * len(values))
+        self._positions.extend(range(position, position + len(values)))
+
+    def add_column(self, column: Sequence[float], inputs: range, positions: range) -> None:
+        """The rest of the step: one value of each of these inputs."""
+        self._column, self._column_inputs, self._column_positions = column, inputs, positions
+
+    def values(self) -> Floats:
+        """All of them, in order."""
+        return np.concatenate((np.array(self._values, dtype=np.float64), np.array(self._column, dtype=np.float64)))
+
+    def position(self, at: int) -> int:
+        """That of one value."""
+        ahead = at - len(self._positions)
+        return self._positions[at] if ahead < 0 else self._column_positions[ahead]
+
+    def input(self, at: int) -> int:
+        """The one that brought a value."""
+        ahead = at - len(self._inputs)
+        return self._inputs[at] if ahead < 0 else self._column_inputs[ahead]
 
     def phase_before(self, position: int) -> ModelState:
         """The phase of the series just before a position."""
@@ -44,7 +71,7 @@ class Pending:
     def window_after(self, index: int) -> Summary | None:
         """The window after input `index`; None if it was empty then."""
         assert self.pushed is not None, "judged before anything is said"
-        at = bisect_right(self.inputs, index) - 1
+        at = bisect_right(self._inputs, index) + bisect_right(self._column_inputs, index) - 1
         return None if at < 0 and not self.pushed.before.pushed else self.pushed.summary(at)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,6 +32,8 @@ class Plan:
     of_mean: bool
     minimum_rule: str
     minimum_is_drift: bool
+    #: What the rule asks, in short: other settings have another. Empty for a series that is not watched.
+    watched: str
 
     @property
     def is_measured(self) -> bool:
@@ -69,6 +73,7 @@ class Plans:
             minimum_is_drift=metric == AVERAGE_PRECISION_RECALL
             and retrain is not None
             and retrain.average_precision_recall_is_drift,
+            watched="" if watch is None else _watched(watch),
         )
 
     def _wants_average(self, model_name: str) -> bool:
@@ -79,6 +84,11 @@ class Plans:
 
 def _minimum(rule: RetrainRule, metric: str) -> float | None:
     return rule.min_average_precision_recall if metric == AVERAGE_PRECISION_RECALL else rule.min.get(metric)
+
+
+def _watched(rule: MonitorRule) -> str:
+    asked = (rule.window.size, rule.window.min_samples, rule.detector.name, rule.detector.parameters)
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _detector(rule: MonitorRule) -> Detector:

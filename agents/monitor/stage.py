@@ -11,7 +11,10 @@ from pydantic import Field
 from agents.monitor.batch import Batch
 from agents.monitor.outputs import STAGE
 from agents.monitor.plan import Plans
-from agents.monitor.state import MonitorState, decode_state, encode_state
+from agents.monitor.quick import LONGEST, take_quietly
+from agents.monitor.state import Model, MonitorState, decode_state, encode_state
+from agents.monitor.upgrade import FORMAT as FORMER
+from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
 from schemas.compact import CompactMetrics, CompactParser
 from schemas.drift import ExternalDrift
@@ -29,7 +32,9 @@ from schemas.metrics import (
     ValidationScore,
 )
 from schemas.parse import parser_for
+from streams.parts import Parts
 from streams.records import Headers, Output
+from streams.run import EventRun
 from streams.stage import Input
 
 MonitorInput = Annotated[
@@ -67,24 +72,31 @@ class MonitorStage:
         self.decode: Callable[[bytes | None, Headers], Message | CompactMetrics]
         self.decode = CompactParser(parser_for(MonitorInput))
 
-    def new_state(self, key: str) -> MonitorState:
+    def new_state(self, key: str, parts: Parts) -> Model:
         """A model nothing is known of."""
-        return MonitorState(key)
+        return Model(MonitorState(key), parts)
 
-    def step(self, state: MonitorState, inputs: Sequence[Input]) -> tuple[MonitorState, list[Output]]:
+    def step(self, state: Model, inputs: Sequence[Input]) -> tuple[Model, list[Output]]:
         """Apply inputs in order. `state` is changed and returned; outputs do not depend on how inputs are batched."""
+        if isinstance(inputs, EventRun) and len(inputs) <= LONGEST:
+            taken = take_quietly(state, inputs, self._plans)
+            if taken == len(inputs):
+                return state, []
+            inputs = inputs[taken:]
         return state, Batch(state, inputs, self._plans, self._timeout).run()
 
-    def encode_state(self, state: MonitorState) -> bytes:
-        """Versioned bytes; about 4 KB for a window of 500."""
-        return encode_state(state)
+    def encode_state(self, state: Model) -> bytes:
+        """Versioned bytes: of each series what does not fill a pane, whatever the size of its window."""
+        return encode_state(state.state)
 
-    def decode_state(self, key: str, data: bytes) -> MonitorState:
-        """What `encode_state` wrote; raises ValueError for anything else."""
-        return decode_state(data)
+    def decode_state(self, key: str, data: bytes, parts: Parts) -> Model:
+        """What `encode_state` wrote, now or in the first release; raises ValueError for anything else."""
+        state = upgraded(data, parts) if data[:1] == FORMER else decode_state(data)
+        return Model(state, parts)
 
-    def deadline(self, state: MonitorState) -> int | None:
+    def deadline(self, state: Model) -> int | None:
         """When silence would begin, in milliseconds of the tick clock; None for a model that sends no heartbeats."""
-        if state.silent or not state.sends_heartbeats:
+        model = state.state
+        if model.silent or not model.sends_heartbeats:
             return None
-        return state.clock + self._timeout
+        return model.clock + self._timeout

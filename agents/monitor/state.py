@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from schemas.status import ModelState
-from streams.windows import CountWindow
+from streams.parts import Parts
+from streams.windows import CountWindow, WindowHead
 
 #: Versions of a model kept at once, those seen last; a canary and its champion both go on.
 MAX_VERSIONS: Final = 3
 
-#: Distinct metrics kept per version: at 500 values each, state stays well below Kafka's 1 MiB a record.
+#: Distinct metrics kept per version: with an open pane each, a model's state stays well below Kafka's 1 MiB a record.
 MAX_METRICS: Final = 50
 
-_FORMAT: Final = b"\x01"
+FORMAT: Final = b"\x02"
 
 
-class Series(msgspec.Struct, array_like=True, eq=False):
+class Series(msgspec.Struct, array_like=True):
     """One metric of one version: its window, and how the rule that watches it is doing.
 
-    `base` is added to the window's number of values to number outputs, so that a series which began anew never uses a
-    number twice. In drift, `calm` counts values in a row that speak for recovery, and `level` is the bound they keep.
+    `number` names its panes among those of the model. `base` is added to the window's number of values to number
+    outputs, so that a series which began anew never uses a number twice. `watched` tells what was asked of it, so that
+    other settings are noticed; empty: nothing. In drift, `calm` counts values in a row that speak for recovery, and
+    `level` is the bound they keep. `detector` is the state of a detector that keeps one of its own.
     """
 
-    window: CountWindow
+    window: WindowHead
+    number: int = 0
     base: int = 0
+    watched: str = ""
     phase: ModelState = ModelState.WARMING
     calm: int = 0
     level: float = 0.0
+    detector: bytes = b""
 
 
 class Version(msgspec.Struct, array_like=True, eq=False):
@@ -45,7 +51,8 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
 
     `versions`: the one seen longest ago first. `counts`: records by type. `sequence` numbers outputs that belong to no
     single value. `event_time`: the greatest, in microseconds since the epoch. `clock`: the tick clock, in milliseconds,
-    at the last record. `retired`: no series that has been dropped had numbered its values beyond this.
+    at the last record. `retired`: no series that has been dropped had numbered its values beyond this. `begun`: how
+    many series there ever were.
     """
 
     model: str
@@ -59,31 +66,37 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
     silent: bool = False
     metrics_capped: bool = False
     retired: int = 0
+    begun: int = 0
 
 
-def _to_bytes(value: Any) -> Any:
-    if isinstance(value, CountWindow):
-        return value.encode()
-    raise NotImplementedError(type(value))
+class Model(NamedTuple):
+    """A model's state, and where the panes of its windows are."""
+
+    state: MonitorState
+    parts: Parts
 
 
-def _from_bytes(kind: type, value: Any) -> Any:
-    if kind is CountWindow:
-        return CountWindow.decode(value)
-    raise NotImplementedError(kind)
+def panes_of(series: Series, parts: Parts) -> Parts:
+    """Where a series keeps what does not fit into its window's head."""
+    return parts.within(series.number.to_bytes(4, "big"))
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_to_bytes)
-_decoder = msgspec.msgpack.Decoder(MonitorState, dec_hook=_from_bytes)
+def window_of(series: Series, parts: Parts) -> CountWindow:
+    """The window of a series, panes and all."""
+    return CountWindow.of(series.window, panes_of(series, parts))
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(MonitorState).decode
 
 
 def encode_state(state: MonitorState) -> bytes:
     """The bytes of a state; equal states have equal bytes."""
-    return _FORMAT + _encoder.encode(state)
+    return FORMAT + _encode(state)
 
 
 def decode_state(data: bytes) -> MonitorState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
-    if data[:1] != _FORMAT:
-        raise ValueError(f"monitor state: expected format {_FORMAT[0]}, got {data[:1]!r}: from another version of this")
-    return _decoder.decode(memoryview(data)[1:])
+    if data[:1] != FORMAT:
+        raise ValueError(f"monitor state: expected format {FORMAT[0]}, got {data[:1]!r}: from another version of this")
+    return _decode(memoryview(data)[1:])

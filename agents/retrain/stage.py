@@ -20,6 +20,7 @@ from schemas.internal import OperatorAction
 from schemas.message import Message
 from schemas.parse import parser_for
 from schemas.retrain import RetrainRequest
+from streams.parts import Parts
 from streams.records import Headers, Output
 from streams.stage import Input, Tick
 
@@ -56,7 +57,7 @@ class RetrainStage:
         """The message in a record; raises InvalidMessage with the reason."""
         return self._parse(value, headers)
 
-    def new_state(self, key: str) -> RetrainState:
+    def new_state(self, key: str, parts: Parts | None = None) -> RetrainState:
         """A model that has never been retrained."""
         return RetrainState(key)
 
@@ -72,7 +73,7 @@ class RetrainStage:
         """Versioned bytes, about 50."""
         return encode_state(state)
 
-    def decode_state(self, key: str, data: bytes) -> RetrainState:
+    def decode_state(self, key: str, data: bytes, parts: Parts | None = None) -> RetrainState:
         """What `encode_state` wrote; raises ValueError for anything else."""
         return decode_state(data)
 

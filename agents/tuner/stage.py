@@ -28,6 +28,7 @@ from schemas.models import ModelAlias, ModelVersion, version_key
 from schemas.parse import parser_for
 from schemas.retrain import RetrainRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
+from streams.parts import Parts
 from streams.records import Headers, Output
 from streams.stage import Input, Tick
 
@@ -54,7 +55,7 @@ class TunerStage:
         """A retrain request, a model version or an alias; None for a tombstone. Raises `InvalidMessage`."""
         return None if value is None else self._parse(value, headers)
 
-    def new_state(self, key: str) -> TunerState:
+    def new_state(self, key: str, parts: Parts | None = None) -> TunerState:
         """The state of a model never heard of."""
         return TunerState()
 
@@ -62,7 +63,7 @@ class TunerStage:
         """Versioned JSON; None while there is nothing to remember."""
         return None if state == TunerState() else _FORMAT + state.model_dump_json(exclude_defaults=True).encode()
 
-    def decode_state(self, key: str, data: bytes) -> TunerState:
+    def decode_state(self, key: str, data: bytes, parts: Parts | None = None) -> TunerState:
         """The state again. Raises `ValueError` for a layout of another release."""
         if data[:1] != _FORMAT:
             raise ValueError(f"the tuner's state of {key!r} has layout {data[:1]!r}, this release reads {_FORMAT!r}")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agents.monitor.stage import MonitorStage
+from agents.monitor.state import window_of
 from agents.settings import Settings
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.environments import PEERS
@@ -22,6 +23,8 @@ from benchmarks.traffic import PER_MESSAGE, in_turn, metrics, outcomes, states, 
 from schemas.metrics import Outcomes
 from streams.brokers.broker import Broker
 from streams.partitioner import partition_of
+from streams.parts import MemoryTable
+from streams.processor import Processor
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,13 +64,12 @@ def test_the_models_of_zipf_traffic_are_unequal_and_the_same_each_time() -> None
 
 
 def test_a_seeded_changelog_holds_full_windows_of_each_model() -> None:
-    stage, settings = MonitorStage(Settings()), Settings()
-    written = dict(states(settings, ["a", "b"], 500))
-    assert sorted(written) == [b"a", b"b"]
-    for key, data in written.items():
-        state = stage.decode_state("", data)
-        assert state.model == key.decode()
-        assert len(state.versions[-1].series["accuracy"].window.values) == 500
+    written = MemoryTable(states(Settings(), ["a", "b"], 500))
+    seeded = dict(Processor(MonitorStage(Settings()), 0, 1, written).states())
+    assert sorted(seeded) == ["a", "b"]
+    for name, (state, parts) in seeded.items():
+        assert state.model == name
+        assert len(window_of(state.versions[-1].series["accuracy"], parts).values) == 500
 
 
 def test_keys_are_placed_where_the_worker_looks_for_them() -> None:

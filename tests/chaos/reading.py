@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from agents.monitor.state import MonitorState, decode_state
+from agents.monitor.stage import MonitorStage
+from agents.monitor.state import Model
+from agents.settings import Settings
+from streams.parts import MemoryTable
+from streams.processor import Processor
 from streams.records import StoredRecord
 from tests.chaos.verifier import ORDERED, UNORDERED, Seen
 from tests.loop.driving import PARTITIONS, Cluster
@@ -63,10 +67,11 @@ def _to_the_end(consumer: Consumer) -> Iterator[StoredRecord]:
         yield StoredRecord(*place, timestamp, message.key(), message.value(), headers)
 
 
-def _states(cluster: Cluster) -> dict[str, MonitorState]:
-    """The last state of each model. Keys that begin with NUL are the engine's own."""
+def _states(cluster: Cluster) -> dict[str, Model]:
+    """The last state of each model, from the changelogs of all partitions: a model is in one of them."""
     last = {record.key: record.value for record in read(cluster, "monitor-changelog") if record.key}
-    return {key.decode(): decode_state(value) for key, value in last.items() if value and not key.startswith(b"\0")}
+    table = MemoryTable({key: value for key, value in last.items() if value is not None})
+    return dict(Processor(MonitorStage(Settings()), 0, 1, table).states())
 
 
 def open_transactions(cluster: Cluster) -> dict[str, int]:

@@ -12,6 +12,7 @@ import pytest
 from agents.backtest import backtest
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
+from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
 from tests.chaos.fleet import MALFORMED, Sent, stream
@@ -37,7 +38,7 @@ def what_a_worker_leaves(recorded: list[StoredRecord], applied: Iterable[StoredR
     applied = list(applied)
     said = backtest(applied, SETTINGS)
     outputs = {"drift": said.drift, "retrain": said.retrain, "alerts": said.alerts, "dead-letter": said.dead_letters}
-    monitor: Processor[Any] = Processor(MonitorStage(SETTINGS), partition=0, partitions=1, table={})
+    monitor: Processor[Any] = Processor(MonitorStage(SETTINGS), partition=0, partitions=1, table=MemoryTable())
     monitor.process(applied)
     return Seen(recorded, outputs, dict(monitor.states()))
 

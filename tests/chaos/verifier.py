@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.backtest import backtest
-from agents.monitor.state import MonitorState
+from agents.monitor.state import Model, window_of
 from agents.settings import Settings
 from streams.records import StoredRecord
 from tests.chaos.fleet import MALFORMED
@@ -42,7 +42,7 @@ class Seen:
 
     metrics: Sequence[StoredRecord]
     outputs: Mapping[str, Sequence[Json]]
-    states: Mapping[str, MonitorState]
+    states: Mapping[str, Model]
     lag: Mapping[str, int] = field(default_factory=dict)
     open_transactions: Mapping[str, int] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ def dead_letters(metrics: Iterable[StoredRecord], found: Iterable[Json]) -> list
     ]
 
 
-def final_states(metrics: Iterable[StoredRecord], states: Mapping[str, MonitorState]) -> list[str]:
+def final_states(metrics: Iterable[StoredRecord], states: Mapping[str, Model]) -> list[str]:
     """Each model's window must hold the last values sent, and its count all of them: none left out, none twice."""
     sent = accuracies(metrics)
     problems = [f"state of {model}, of which there is no record" for model in sorted(states.keys() - sent.keys())]
@@ -111,10 +111,11 @@ def final_states(metrics: Iterable[StoredRecord], states: Mapping[str, MonitorSt
         if model not in states:
             problems.append(f"no state of {model}, of which there are {len(values)} records")
             continue
-        counted = states[model].counts.get("metrics", 0)
+        state, parts = states[model]
+        counted = state.counts.get("metrics", 0)
         if counted != len(values):
             problems.append(f"{model} counted {counted} records of {len(values)}")
-        window = states[model].versions[-1].series["accuracy"].window.values
+        window = window_of(state.versions[-1].series["accuracy"], parts).values
         if not np.array_equal(window, values[-WINDOW:]):
             problems.append(f"the window of {model} is not the last {WINDOW} of its {len(values)} values")
     return problems

@@ -11,6 +11,7 @@ from schemas.alerts import Alert
 from schemas.ids import output_id
 from schemas.message import InvalidMessage, Message
 from schemas.metrics import ValidationScore
+from streams.parts import Parts
 from streams.records import Headers, Output, StoredRecord
 from streams.stage import Event, Input
 
@@ -39,7 +40,7 @@ class SummingStage:
         except ValueError as problem:
             raise InvalidMessage(f"not a score: {type(problem).__name__}") from None
 
-    def new_state(self, key: str) -> Sum:
+    def new_state(self, key: str, parts: Parts | None = None) -> Sum:
         return Sum(key)
 
     def step(self, state: Sum, inputs: Sequence[Input]) -> tuple[Sum, list[Output]]:
@@ -62,7 +63,7 @@ class SummingStage:
     def encode_state(self, state: Sum) -> bytes | None:
         return f"{state.count} {state.total!r} {state.deadline or ''}".encode()
 
-    def decode_state(self, key: str, data: bytes) -> Sum:
+    def decode_state(self, key: str, data: bytes, parts: Parts | None = None) -> Sum:
         count, total, deadline = data.decode().split(" ")
         return Sum(key, int(count), float(total), int(deadline) if deadline else None)
 

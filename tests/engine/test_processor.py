@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter
 from streams.partitioner import partition_of
+from streams.parts import MemoryTable
 from streams.processor import Processor, TooManyFailures
 from streams.records import Forward, Output, StoredRecord
 from tests.engine.counting import Sum, SummingStage, score, score_bytes
 
 
-def processor(table: dict[bytes, bytes] | None = None, partition: int = 0, partitions: int = 1) -> Processor[Sum]:
-    return Processor(SummingStage(), partition, partitions, {} if table is None else table)
+def processor(table: MemoryTable | None = None, partition: int = 0, partitions: int = 1) -> Processor[Sum]:
+    return Processor(SummingStage(), partition, partitions, MemoryTable() if table is None else table)
 
 
 def alerts(outputs: list[Output | Forward]) -> list[str]:
@@ -39,7 +40,7 @@ def test_an_undecodable_record_becomes_a_dead_letter_that_tells_where_it_was() -
 
 
 def test_a_record_that_makes_the_step_raise_is_put_aside_and_the_others_count_once() -> None:
-    table: dict[bytes, bytes] = {}
+    table = MemoryTable()
     records = [score("a", 1, 0), score("a", 2, 1), score("a", 5000, 2), score("a", 3, 3)]
     outputs = processor(table).process(records)
     assert alerts(outputs) == ["6"]
@@ -50,7 +51,7 @@ def test_a_record_that_makes_the_step_raise_is_put_aside_and_the_others_count_on
 
 
 def test_step_after_step_that_raises_stops_rather_than_drains_the_topic() -> None:
-    strict = Processor(SummingStage(), 0, 1, {}, max_failures=3)
+    strict = Processor(SummingStage(), 0, 1, MemoryTable(), max_failures=3)
     poison = [score("a", 5000, offset) for offset in range(3)]
     assert len(letters(strict.process(poison))) == 3
     strict.process([score("b", 1, 3)])  # one that succeeds: the count begins anew
@@ -117,7 +118,7 @@ def test_a_new_record_puts_the_deadline_off() -> None:
 
 
 def test_clock_and_deadlines_survive_in_the_table() -> None:
-    table: dict[bytes, bytes] = {}
+    table = MemoryTable()
     before = processor(table)
     before.process([score("a", -500, 0)])
     before.tick(300)
@@ -141,8 +142,7 @@ def test_any_split_into_batches_gives_the_same_state_and_the_same_outputs_per_ke
     values: list[tuple[str, int]], cuts: set[int]
 ) -> None:
     records = [score(model, value, offset) for offset, (model, value) in enumerate(values)]
-    whole: dict[bytes, bytes] = {}
-    split: dict[bytes, bytes] = {}
+    whole, split = MemoryTable(), MemoryTable()
     expected = processor(whole).process(records)
     bounds = [0, *sorted(cut for cut in cuts if cut < len(records)), len(records)]
     pieces = processor(split)

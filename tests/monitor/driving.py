@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from agents.monitor.stage import MonitorStage
+from agents.monitor.state import MonitorState, decode_state
 from agents.settings import Settings
 from schemas.alerts import Alert
 from schemas.message import Message
 from schemas.metrics import Heartbeat, Metrics, ValidationScore
 from schemas.status import ModelStatus
 from streams.origin import Origin
+from streams.parts import MemoryTable, Parts
 from streams.records import Output
 from streams.stage import Event, Input, Tick
 
@@ -28,7 +30,8 @@ class Driven:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.stage = MonitorStage(settings or Settings())
-        self.data = self.stage.encode_state(self.stage.new_state(MODEL))
+        self.table = MemoryTable()
+        self.data = self.stage.encode_state(self.stage.new_state(MODEL, Parts(self.table)))
         self.outputs: list[Output] = []
         self._offset = 0
         self.clock = 0
@@ -42,14 +45,21 @@ class Driven:
         return Event(message, Origin("metrics", 0, self._offset - 1), self.clock)
 
     def step(self, inputs: Sequence[Input]) -> list[Output]:
-        state, outputs = self.stage.step(self.stage.decode_state(MODEL, self.data), inputs)
-        self.data = self.stage.encode_state(state)
+        model = self.stage.decode_state(MODEL, self.data, Parts(self.table))
+        model, outputs = self.stage.step(model, inputs)
+        self.data = self.stage.encode_state(model)
+        model.parts.write()
         self.outputs += outputs
         return outputs
 
     @property
     def deadline(self) -> int | None:
-        return self.stage.deadline(self.stage.decode_state(MODEL, self.data))
+        return self.stage.deadline(self.stage.decode_state(MODEL, self.data, Parts(self.table)))
+
+    @property
+    def state(self) -> MonitorState:
+        """What the monitor remembers."""
+        return decode_state(self.data)
 
     def states(self) -> list[str]:
         """The states that were published, in order."""

@@ -13,6 +13,7 @@ from agents.monitor.columns import columns_of
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
 from schemas.compact import CompactMetrics
+from streams.parts import MemoryTable, Parts
 from streams.processor import Processor
 from streams.records import Forward, Output, StoredRecord
 from streams.run import EventRun
@@ -47,7 +48,7 @@ def records(contents: list[dict[str, Any]]) -> list[StoredRecord]:
 
 def one_by_one(stored: list[StoredRecord]) -> tuple[bytes, list[Output]]:
     stage, outputs = MonitorStage(SETTINGS), []
-    state = stage.new_state("m")
+    state = stage.new_state("m", Parts(MemoryTable()))
     for record in stored:
         message = stage.decode(record.value, ())
         (event,) = EventRun(0, [record], [0], [message])
@@ -61,7 +62,7 @@ def one_by_one(stored: list[StoredRecord]) -> tuple[bytes, list[Output]]:
 @given(streams, st.sets(st.integers(0, 40)))
 def test_any_batches_of_columns_equal_one_event_after_the_other(contents: list[dict[str, Any]], cuts: set[int]) -> None:
     stored = records(contents)
-    table: dict[bytes, bytes] = {}
+    table = MemoryTable()
     processor = Processor(MonitorStage(SETTINGS), 0, 1, table)
     bounds = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
     found: list[Output | Forward] = [o for begin, end in pairwise(bounds) for o in processor.process(stored[begin:end])]

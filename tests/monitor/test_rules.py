@@ -56,7 +56,7 @@ def test_every_number_is_kept_and_only_watched_ones_are_judged() -> None:
         *(metrics(i, accuracy=0.9, f1_score=0.9, extras={"auc": value}) for i, value in enumerate([*CALM, 0.1]))
     )
     assert not of_type(DriftDetected, driven.outputs)
-    series = driven.stage.decode_state(MODEL, driven.data).versions[0].series
+    series = driven.state.versions[0].series
     assert {metric: kept.window.pushed for metric, kept in series.items()} == {
         "accuracy": 11,
         "f1_score": 11,
@@ -148,7 +148,7 @@ def test_predictions_and_labels_are_counted_and_no_more() -> None:
     prediction = Prediction(model_name=MODEL, timestamp=at(0), prediction_id="p", y_pred=1)
     driven.feed(prediction, Label(model_name=MODEL, timestamp=at(1), prediction_id="p", y_true=1))
     assert driven.outputs == []
-    assert driven.stage.decode_state(MODEL, driven.data).counts == {"prediction": 1, "label": 1}
+    assert driven.state.counts == {"prediction": 1, "label": 1}
 
 
 def test_metrics_beyond_the_cap_are_not_kept_and_that_is_told_once() -> None:
@@ -156,7 +156,7 @@ def test_metrics_beyond_the_cap_are_not_kept_and_that_is_told_once() -> None:
     driven.feed(metrics(0, extras={f"m{number}": 0.5 for number in range(60)}))
     driven.feed(metrics(1, extras={"one_more": 0.5}))
     assert alerts(driven.outputs) == [("metric_limit", "warning", "firing")]
-    assert len(driven.stage.decode_state(MODEL, driven.data).versions[0].series) == 50
+    assert len(driven.state.versions[0].series) == 50
 
 
 @pytest.mark.parametrize("message", [metrics(accuracy=1.0, extras={"huge": 1e308}), metrics(extras={"huge": -1e308})])

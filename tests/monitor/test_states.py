@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agents.monitor.state import decode_state
 from agents.settings import Settings
 from schemas.drift import DriftDetected
 from schemas.internal import OperatorAction
@@ -92,7 +93,7 @@ def test_only_the_versions_seen_last_are_kept_and_one_that_returns_never_uses_an
     for round_ in range(3):
         for version in "1234":
             driven.feed(*accuracies([*CALM, 0.1], version=version, begin=100 * round_))
-    kept = driven.stage.decode_state(MODEL, driven.data).versions
+    kept = driven.state.versions
     assert [version.name for version in kept] == ["2", "3", "4"]
     ids = [output.message.event_id for output in driven.outputs if output.message]
     assert len(of_type(DriftDetected, driven.outputs)) == 12
@@ -176,5 +177,5 @@ def test_any_record_is_a_sign_of_life() -> None:
 
 def test_state_that_is_of_another_format_is_refused() -> None:
     driven = Driven()
-    with pytest.raises(ValueError, match="format 1"):
-        driven.stage.decode_state(MODEL, b"\x63" + driven.data[1:])
+    with pytest.raises(ValueError, match="format 2"):
+        decode_state(b"\x63" + driven.data[1:])

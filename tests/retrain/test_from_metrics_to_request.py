@@ -16,6 +16,7 @@ from schemas.message import Message
 from schemas.metrics import Metrics, ValidationScore
 from schemas.retrain import RetrainRequest
 from streams.origin import Origin
+from streams.parts import MemoryTable, Parts
 from streams.stage import Event
 from tests.retrain.findings import START, of_type
 
@@ -23,7 +24,7 @@ from tests.retrain.findings import START, of_type
 def requests_for(settings: Settings, messages: Sequence[Message], batch: int = 64) -> list[RetrainRequest]:
     """What comes out on `retrain` for one model's messages on `metrics`."""
     monitor, policy, outputs = MonitorStage(settings), RetrainStage(settings), []
-    watched, decided = monitor.new_state("fraud"), policy.new_state("fraud")
+    watched, decided = monitor.new_state("fraud", Parts(MemoryTable())), policy.new_state("fraud")
     for begin in range(0, len(messages), batch):
         events = [
             Event(message, Origin("metrics", 0, begin + offset), 0)
@@ -86,7 +87,7 @@ def test_the_second_cause_is_the_finding_itself(quiet_seed: int) -> None:
     messages = falling_accuracy(quiet_seed)
     stage = MonitorStage(Settings())
     events = [Event(message, Origin("metrics", 0, number), 0) for number, message in enumerate(messages)]
-    _, outputs = stage.step(stage.new_state("fraud"), events)
+    _, outputs = stage.step(stage.new_state("fraud", Parts(MemoryTable())), events)
     first = of_type(DriftDetected, outputs)[0]
     assert requests_for(Settings(), messages)[0].cause_ids == ["record 600", first.event_id]
 

@@ -1,0 +1,198 @@
+"""How a window is kept: a small head, which changes with each value, and sealed panes, which are written once.
+
+A window over 50,000 values is not to be written 50,000 values at a time. So the values of a block (`size` of them) are
+cut into panes of `PANE` values; a pane that is full is sealed: it becomes a part of its own and does not change again.
+What is left in the head is bounded by `PANE`, whatever the window's size: the open pane, running sums, and of the
+former block the one pane whose values are leaving the window now (`trailing`), with the sums of those after it.
+
+    former block                       current block
+    |sealed|sealed|trailing|sealed|    |sealed|sealed|open|
+                      ^ leaves                          ^ newest
+
+Panes of two blocks are kept at a time, in slots that take turns.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.parts import Parts
+
+Floats = NDArray[np.float64]
+
+#: Values of a pane: what changes is written again up to so many values; what is sealed is a record for so many.
+PANE: Final = 64
+
+#: Below this share of n (mean − level)², the squared deviations have lost too many digits and are summed anew.
+WELL_CONDITIONED: Final = 1e-6
+
+_BYTES: Final = 8
+_DOUBLES: Final = [struct.Struct(f"<{count}d") for count in range(PANE + 1)]
+_DOUBLE: Final = _DOUBLES[1]
+_PAIR: Final = struct.Struct("<dd")
+#: Where the sums of what follows each pane of the former block are kept.
+_FOLLOWING: Final = b"f"
+
+
+class WindowHead(msgspec.Struct, array_like=True):
+    """What is written with each change. Values are little-endian doubles, sums those of deviations from `level`.
+
+    `pushed` counts the values ever taken in, so that `pushed % size` is the place of the next one in its block. `total`
+    and `squares` are over the current block. `trailing` is the pane of the former block that holds the next value's
+    oldest companion, `after_total` and `after_squares` are over what follows it there; empty where there is none, or
+    where the window was not measured lately.
+    """
+
+    size: int
+    pushed: int = 0
+    level: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+    open: bytes = b""
+    trailing: bytes = b""
+    after_total: float = 0.0
+    after_squares: float = 0.0
+
+    @property
+    def place(self) -> int:
+        """Of the next value, in its block."""
+        return self.pushed % self.size
+
+    @property
+    def former(self) -> int:
+        """How many values of the former block share the window with the next value."""
+        return self.size - self.place - 1 if self.pushed >= self.size else 0
+
+    @property
+    def room(self) -> int:
+        """How many values may be given to `measure` and `take`: those that neither begin nor end a block."""
+        place = self.place
+        return self.size - 1 - place if place else 0
+
+    def measure(self, value: float) -> tuple[int, float, float] | None:
+        """Count, mean and standard deviation of the window if `value` came next, digit for digit as a push gives them.
+
+        None where more than the head is needed.
+        """
+        place, former, level = self.place, self.former, self.level
+        deviation = value - level
+        total, squares = self.total + deviation, self.squares + deviation * deviation
+        if former:
+            if not self.trailing:
+                return None
+            more, more_squares = self._suffix((place + 1) % PANE)
+            total, squares = total + more, squares + more_squares
+        count = place + 1 + former
+        shift = total / count
+        mean = level + shift
+        deviations = squares - total * shift
+        if not (deviations >= WELL_CONDITIONED * total * shift and math.isfinite(deviations) and math.isfinite(mean)):
+            return None
+        return count, mean, math.sqrt(max(deviations, 0.0) / max(count - 1, 1))
+
+    def _suffix(self, first: int) -> tuple[float, float]:
+        """Sums over the trailing pane from a value on, and all that follows it."""
+        total, squares, level = self.after_total, self.after_squares, self.level
+        count = len(self.trailing) // _BYTES - first
+        for value in reversed(_DOUBLES[count].unpack_from(self.trailing, first * _BYTES)):
+            deviation = value - level
+            total += deviation
+            squares += deviation * deviation
+        return total, squares
+
+    def take(self, value: float, panes: Parts) -> None:
+        """Take in one value of a window that is measured all the time."""
+        deviation = value - self.level
+        self.total += deviation
+        self.squares += deviation * deviation
+        self.open += _DOUBLE.pack(value)
+        self.pushed += 1
+        if len(self.open) == PANE * _BYTES:
+            self._seal(panes)
+        if self.trailing and ((self.place + 1) % PANE == 0 or not self.former):
+            load_trailing(self, panes)
+
+    def take_many(self, values: Sequence[float], panes: Parts) -> None:
+        """Take in at most `room` values without measuring: what `append` does, in less time for a few."""
+        level, total, squares, at = self.level, self.total, self.squares, 0
+        for value in values:
+            deviation = value - level
+            total += deviation
+            squares += deviation * deviation
+        self.total, self.squares, self.trailing = total, squares, b""
+        while at < len(values):
+            some = values[at : at + PANE - len(self.open) // _BYTES]
+            self.open += _DOUBLES[len(some)].pack(*some)
+            self.pushed += len(some)
+            at += len(some)
+            if len(self.open) == PANE * _BYTES:
+                self._seal(panes)
+
+    def _seal(self, panes: Parts) -> None:
+        panes[_slot(self.size, self.pushed // self.size, self.place // PANE - 1)] = self.open
+        self.open = b""
+
+
+def append(head: WindowHead, values: Floats, panes: Parts) -> None:
+    """Add values that do not go beyond the block to what is kept; sums are the caller's."""
+    data, block, first = head.open + values.astype("<f8", copy=False).tobytes(), head.pushed // head.size, head.place
+    head.pushed += len(values)
+    number, at = first // PANE, 0
+    while len(data) - at >= PANE * _BYTES or (at < len(data) and head.place == 0):
+        panes[_slot(head.size, block, number)] = data[at : at + PANE * _BYTES]
+        number, at = number + 1, at + PANE * _BYTES
+    head.open = data[at:]
+
+
+def load_trailing(head: WindowHead, panes: Parts) -> None:
+    """Have at hand what leaves the window next."""
+    head.trailing, head.after_total, head.after_squares = b"", 0.0, 0.0
+    if head.place and head.former:
+        block, number = head.pushed // head.size - 1, (head.place + 1) // PANE
+        head.trailing = panes[_slot(head.size, block, number)]
+        head.after_total, head.after_squares = following(panes, number)
+
+
+def following(panes: Parts, number: int) -> tuple[float, float]:
+    """Sums of deviations, and of their squares, over what follows a pane of the former block in it."""
+    total, squares = _PAIR.unpack_from(panes[_FOLLOWING], number * _PAIR.size)
+    return total, squares
+
+
+def keep_following(panes: Parts, sums: Sequence[Floats]) -> None:
+    """Keep what `following` gives for each pane of the block that has ended: two columns."""
+    panes[_FOLLOWING] = np.column_stack(sums).astype("<f8").tobytes()
+
+
+def load(head: WindowHead, block: int, first: int, end: int, panes: Parts) -> Floats:
+    """Values [first, end) of a block, all of them sealed."""
+    if end <= first:
+        return np.empty(0)
+    numbers = range(first // PANE, (end - 1) // PANE + 1)
+    data = b"".join([panes[_slot(head.size, block, number)] for number in numbers])
+    skipped = first - numbers.start * PANE
+    return np.frombuffer(data, "<f8")[skipped : skipped + end - first].astype(np.float64, copy=False)
+
+
+def panes_of(size: int) -> int:
+    """How many panes a block has."""
+    return -(-size // PANE)
+
+
+def discard(head: WindowHead, panes: Parts) -> None:
+    """Delete everything that the window keeps outside of its head."""
+    for block in (0, 1):
+        for number in range(panes_of(head.size)):
+            panes.discard(_slot(head.size, block, number))
+    panes.discard(_FOLLOWING)
+
+
+def _slot(size: int, block: int, number: int) -> bytes:
+    return (block % 2 * panes_of(size) + number).to_bytes(4, "big")

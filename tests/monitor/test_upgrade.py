@@ -1,0 +1,79 @@
+"""State that the first release wrote is read, and goes on as that release would have gone on."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+from agents.monitor.stage import MonitorStage
+from agents.settings import Settings
+from streams.parts import MemoryTable
+from streams.processor import Processor
+from streams.records import Output, StoredRecord
+
+SETTINGS = Settings(monitor=[{"window": {"size": 12, "min_samples": 5}}])
+
+#: Of a model after 30 accuracies around 0.9 and two of 0.5, in a window of 12.
+WRITTEN_THEN = base64.b85decode(
+    "0h^(1k&~e@fv90)V|8+2V|kUtbpZ?j001BW00000004RECNT)C>_4JKw)6ee>_5-<Q{$zZ>_2zDpBgXS>_4P%Jqp*O>_2(wCNT)C"
+    ">_2(wCNT)C>_2fm3fH4>?LW=T%*@Qp>_2zDpBgXS>_4CyFWn>t?LPnj00000;6DHW00000;6DJRWO8X{bO6gg>-!Rcib-F>fv0U{"
+    "baH89b07oH00s&q8TUoN0HHC$!omO"
+)
+AFTERWARDS = [
+    0.92,
+    0.898,
+    0.894,
+    0.925,
+    0.885,
+    0.896,
+    0.907,
+    0.923,
+    0.891,
+    0.876,
+    0.907,
+    0.895,
+    0.896,
+    0.905,
+    0.902,
+    0.903,
+    0.896,
+    0.913,
+    0.915,
+    0.9,
+    0.595,
+    0.607,
+    0.605,
+    0.59,
+    0.595,
+    0.61,
+    0.599,
+    0.597,
+    0.602,
+    0.6,
+    0.6,
+    0.581,
+    0.617,
+    0.602,
+    0.591,
+    0.61,
+    0.603,
+    0.6,
+    0.61,
+    0.623,
+]
+SAID_THEN = "681a9bbe14ebad94f721025abfd4c78ef0f4eb87162d420329932a3d80b06914"
+
+
+def test_a_state_of_the_first_release_goes_on_as_it_would_have_there() -> None:
+    table = MemoryTable({b"m": WRITTEN_THEN})
+    processor = Processor(MonitorStage(SETTINGS), 0, 1, table)
+    outputs = []
+    for at, accuracy in enumerate(AFTERWARDS):
+        plain = {"type": "metrics", "model_name": "m", "model_version": "1"}
+        value = json.dumps(plain | {"timestamp": 1.7e9 + 100 + at, "accuracy": accuracy}).encode()
+        outputs += processor.process([StoredRecord("metrics", 0, 100 + at, 0, b"m", value)])
+    messages = [output.message for output in outputs if isinstance(output, Output) and output.message]
+    assert [message.type for message in messages] == ["model_status", "model_status", "drift_detected", "model_status"]
+    assert hashlib.sha256(b"".join(message.to_json() for message in messages)).hexdigest() == SAID_THEN
+    assert table[b"m"][:1] == b"\x02"
