@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from operator import attrgetter, itemgetter
+from operator import itemgetter
+from typing import cast
+
+import numpy as np
+from msgspec.structs import astuple
 
 from agents.monitor.plan import AVERAGE_PRECISION_RECALL
 from schemas.compact import CompactMetrics, instant
@@ -13,6 +17,7 @@ from schemas.fields import EPOCH
 from schemas.message import Message
 from schemas.metrics import RATIOS
 from streams.stage import Compact
+from streams.windows import Floats
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -25,7 +30,7 @@ class Columns:
     """
 
     version: str
-    values: dict[str, list[float]]
+    values: dict[str, Floats]
     latest: int
 
 
@@ -34,45 +39,44 @@ def columns_of(messages: Sequence[Message | Compact], with_average: bool) -> Col
 
     `with_average` adds (precision + recall) / 2 where both came.
     """
-    compact = [message for message in messages if type(message) is CompactMetrics]
-    if len(compact) < len(messages):
+    if set(map(type, messages)) != {CompactMetrics}:
         return None
-    if len(set(map(attrgetter("model_version"), compact))) > 1:
+    rows = map(astuple, cast(Sequence[CompactMetrics], messages))
+    _, times, versions, _, *ratios, extras = zip(*rows, strict=True)
+    if versions.count(versions[0]) < len(versions):
         return None
-    values = _ratios(compact)
-    extras = None if values is None else _extras(compact)
-    if values is None or extras is None:
+    values, others = _ratios(ratios), _extras(extras)
+    if values is None or others is None:
         return None
-    values |= extras
+    values |= others
     if with_average and "precision" in values and "recall" in values:
-        pairs = zip(values["precision"], values["recall"], strict=True)
-        values[AVERAGE_PRECISION_RECALL] = [(precision + recall) / 2 for precision, recall in pairs]
-    latest = (instant(max(map(attrgetter("timestamp"), compact))) - EPOCH) // _MICROSECOND
-    return Columns(compact[0].model_version, values, latest)
+        values[AVERAGE_PRECISION_RECALL] = (values["precision"] + values["recall"]) / 2
+    latest = (instant(max(times)) - EPOCH) // _MICROSECOND
+    return Columns(versions[0], values, latest)
 
 
-def _ratios(messages: list[CompactMetrics]) -> dict[str, list[float]] | None:
+def _ratios(columns: Sequence[Sequence[float | None]]) -> dict[str, Floats] | None:
     """The ratios that came; None if one came in some messages only."""
     values = {}
-    for name in RATIOS:
-        column = list(map(attrgetter(name), messages))
-        missing = column.count(None)
-        if 0 < missing < len(column):
+    for name, column in zip(RATIOS, columns, strict=True):
+        if column[0] is None:
+            if column.count(None) < len(column):
+                return None
+            continue
+        values[name] = np.array(column, dtype=np.float64)
+        if np.isnan(values[name]).any():  # what None becomes; a message holds no NaN
             return None
-        if not missing:
-            values[name] = column
     return values
 
 
-def _extras(messages: list[CompactMetrics]) -> dict[str, list[float]] | None:
+def _extras(extras: Sequence[Mapping[str, float]]) -> dict[str, Floats] | None:
     """The extras; None if their names, or the order of these, differ."""
-    extras = list(map(attrgetter("extras"), messages))
     names = list(extras[0])
     if len(names) > 1 and any(map(names.__ne__, map(list, extras))):
         return None
     if set(map(len, extras)) != {len(names)}:
         return None
     try:
-        return {f"extras.{name}": list(map(itemgetter(name), extras)) for name in names}
+        return {f"extras.{name}": np.array(list(map(itemgetter(name), extras)), dtype=np.float64) for name in names}
     except KeyError:  # one name each, and not the same
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from agents.monitor.plan import Plan
 from agents.monitor.state import Series, Version
 from schemas.status import ModelState
 from streams.windows import Floats, Pushed, Summary
+
+_EMPTY: Final = np.empty(0)
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Pending:
     _values: list[float] = field(default_factory=list)
     _positions: list[int] = field(default_factory=list)
     _inputs: list[int] = field(default_factory=list)
-    _column: Sequence[float] = ()
+    _column: Floats = field(default_factory=lambda: _EMPTY)
     _column_positions: range = range(0)
     _column_inputs: range = range(0)
 
@@ -45,13 +48,13 @@ class Pending:
         self._inputs.extend([index] * len(values))
         self._positions.extend(range(position, position + len(values)))
 
-    def add_column(self, column: Sequence[float], inputs: range, positions: range) -> None:
+    def add_column(self, column: Floats, inputs: range, positions: range) -> None:
         """The rest of the step: one value of each of these inputs."""
         self._column, self._column_inputs, self._column_positions = column, inputs, positions
 
     def values(self) -> Floats:
         """All of them, in order."""
-        return np.concatenate((np.array(self._values, dtype=np.float64), np.array(self._column, dtype=np.float64)))
+        return np.concatenate((self._values, self._column))
 
     def position(self, at: int) -> int:
         """That of one value."""

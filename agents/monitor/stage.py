@@ -16,7 +16,7 @@ from agents.monitor.state import Model, MonitorState, decode_state, encode_state
 from agents.monitor.upgrade import FORMAT as FORMER
 from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
-from schemas.compact import CompactMetrics, CompactParser
+from schemas.compact import CompactMetrics, compact_parser
 from schemas.drift import ExternalDrift
 from schemas.internal import OperatorAction
 from schemas.message import Message
@@ -70,7 +70,7 @@ class MonitorStage:
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
         # An attribute rather than a method: it is called for each record.
         self.decode: Callable[[bytes | None, Headers], Message | CompactMetrics]
-        self.decode = CompactParser(parser_for(MonitorInput))
+        self.decode = compact_parser(parser_for(MonitorInput))
 
     def new_state(self, key: str, parts: Parts) -> Model:
         """A model nothing is known of."""

@@ -78,6 +78,7 @@ def test_what_fleets_send_nearly_always_is_taken_in_columns() -> None:
     assert [type(message) for message in decoded[1:]] == [CompactMetrics] * 2
     columns = columns_of(decoded[1:], with_average=False)
     assert columns is not None
-    assert columns.values == {"accuracy": [0.9, 0.9], "extras.auc": [0.8, 0.8]}
+    values = {metric: column.tolist() for metric, column in columns.values.items()}
+    assert values == {"accuracy": [0.9, 0.9], "extras.auc": [0.8, 0.8]}
     assert columns.latest == 1_700_000_002_000_000
     assert columns_of(decoded, with_average=False) is None  # the first went the schema's way

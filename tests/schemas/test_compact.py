@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.compact import CompactMetrics, CompactParser
+from schemas.compact import CompactMetrics, CompactParser, compact_parser
 from schemas.message import InvalidMessage, Message
 from schemas.metrics import MetricsMessage
 from schemas.parse import Parser, parser_for
@@ -28,13 +28,13 @@ parse = parser_for(MetricsMessage)
 
 def knowing() -> CompactParser:
     """A parser that has seen the names of `PLAIN` and an extra."""
-    parser = CompactParser(parse)
+    parser = compact_parser(parse)
     parser(json.dumps(PLAIN | {"extras": {"auc": 0.5}}).encode())
     return parser
 
 
 def test_a_name_goes_the_schemas_way_first_and_the_quick_way_from_then_on() -> None:
-    parser, value = CompactParser(parse), json.dumps(PLAIN).encode()
+    parser, value = compact_parser(parse), json.dumps(PLAIN).encode()
     assert not isinstance(parser(value), CompactMetrics)
     assert isinstance(parser(value), CompactMetrics)
 
