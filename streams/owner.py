@@ -13,12 +13,15 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from faust.types import TP
 
 from schemas.message import Message
 from streams.batch import Batch
+from streams.cuts import RunLog, cut_record, without_cuts
+from streams.origin import INTERNAL
 from streams.outbox import Outbox
 from streams.processor import Processor
 from streams.records import Forward, Output
@@ -83,6 +86,8 @@ class PartitionOwner(Generic[S]):
         self._processor: Processor[S] | None = None
         self._outputs: list[Output | Forward] = []
         self._events: list[Event] = []
+        self._internal = settings.topic(stage.name + INTERNAL)
+        self._runs = RunLog()
         self._unsaved, self._dirty = 0, False
         self._checkpointing = asyncio.Lock()
         self._wake, self._woken_at = asyncio.Event(), 0.0
@@ -123,11 +128,15 @@ class PartitionOwner(Generic[S]):
             raise Gap(tp, expected)
         if batch.end <= expected:
             return
-        records = batch.since(expected)
+        internal = tp.topic == self._internal
+        records = without_cuts(batch.since(expected)) if internal else batch.since(expected)
         with self._all_or_nothing():
             outputs = self.processor.process(records)
         self.expected[tp] = batch.end
-        self._note(outputs, len(records))
+        self._runs.read(tp.topic, expected, batch.end)
+        # A checkpoint's own cut and commit marker start no other one: an idle partition would commit for ever.
+        if records or not internal:
+            self._note(outputs, len(records))
 
     def feed(self, message: Message) -> None:
         """Apply a message that this process made itself."""
@@ -137,6 +146,7 @@ class PartitionOwner(Generic[S]):
         """Let time pass for the keys that wait."""
         with self._all_or_nothing():
             outputs = self.processor.tick(elapsed_ms)
+        self._runs.tick(elapsed_ms)
         self._note(outputs, 0)
 
     async def wait_for_room(self) -> None:
@@ -162,11 +172,14 @@ class PartitionOwner(Generic[S]):
                 return
             records, offsets = self._unsaved, dict(self.expected)
             commit = Commit(self.processor.take_touched(), self._outputs, self._events)
+            # Nothing depends on the cut's own time: it is for people.
+            now = datetime.now(UTC)  # noqa: TID251
+            cut = cut_record(self._stage.name, self.partition, self._runs.take(), now)
             self._outputs, self._events, self._unsaved, self._dirty = [], [], 0, False
             self._room.set()
             store = self._table.store
             try:
-                position = await self._outbox.publish(store.freeze(self.partition), commit.outputs, offsets)
+                position = await self._outbox.publish(store.freeze(self.partition), [*commit.outputs, cut], offsets)
                 if not self.is_open:
                     return  # closed meanwhile: the overlay is gone or another owner's; restoring brings what committed
                 store.write_frozen(self.partition, position)

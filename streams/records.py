@@ -90,11 +90,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A record to send on, unchanged, to the partition of the stage's internal topic where its model's state lives."""
+    """A record for one partition of the stage's internal topic.
+
+    One to send on, unchanged, to where its model's state lives, keyed by the model; or, without a key, a cut.
+    """
 
     topic: str
     partition: int
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: Headers
     timestamp: int

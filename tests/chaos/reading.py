@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import Model
-from agents.settings import Settings
+from agents.retrain.stage import RetrainStage
+from agents.settings import Settings, load_settings
+from streams.cuts import is_cut
+from streams.origin import INTERNAL
 from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
-from tests.chaos.verifier import ORDERED, UNORDERED, Seen
+from streams.stage import Stage
+from tests.chaos.verifier import ORDERED, UNORDERED, Seen, StageSeen
 from tests.loop.driving import PARTITIONS, Cluster
 
 #: What workers write to, in transactions.
 WRITTEN = ("drift", "retrain", "alerts", "status", "dead-letter", "monitor-internal", "retrain-internal")
 CHANGELOGS = ("monitor-changelog", "retrain-changelog")
+
+#: What each stage reads beside its internal topic.
+INPUTS = {"monitor": "metrics", "retrain": "drift"}
 
 #: Seconds within which a broker that was restarted must answer.
 ANSWER_TIMEOUT = 60.0
@@ -28,12 +36,25 @@ ANSWER_TIMEOUT = 60.0
 
 def read_everything(cluster: Cluster) -> Seen:
     """All that the verifier compares, read committed."""
+    settings = load_settings(cluster.config)
     outputs = {
         topic: [json.loads(record.value) for record in read(cluster, topic) if record.value is not None]
         for topic in (*ORDERED, *UNORDERED, "dead-letter")
     }
-    lag = {"monitor": cluster.lag("monitor", "metrics"), "retrain": cluster.lag("retrain", "drift")}
-    return Seen(list(read(cluster, "metrics")), outputs, _states(cluster), lag, open_transactions(cluster))
+    lag = {stage: cluster.lag(stage, topic) for stage, topic in INPUTS.items()}
+    return Seen(
+        list(read(cluster, "metrics")),
+        outputs,
+        _models(_state(cluster, "monitor"), settings),
+        [_stage_seen(cluster, MonitorStage(settings)), _stage_seen(cluster, RetrainStage(settings))],
+        lag,
+        open_transactions(cluster),
+    )
+
+
+def _stage_seen(cluster: Cluster, stage: Stage[Any]) -> StageSeen:
+    inputs = [record for topic in (INPUTS[stage.name], f"{stage.name}{INTERNAL}") for record in read(cluster, topic)]
+    return StageSeen(stage, cluster.prefix, inputs, _state(cluster, stage.name))
 
 
 def read(cluster: Cluster, topic: str) -> Iterator[StoredRecord]:
@@ -67,11 +88,15 @@ def _to_the_end(consumer: Consumer) -> Iterator[StoredRecord]:
         yield StoredRecord(*place, timestamp, message.key(), message.value(), headers)
 
 
-def _states(cluster: Cluster) -> dict[str, Model]:
-    """The last state of each model, from the changelogs of all partitions: a model is in one of them."""
-    last = {record.key: record.value for record in read(cluster, "monitor-changelog") if record.key}
-    table = MemoryTable({key: value for key, value in last.items() if value is not None})
-    return dict(Processor(MonitorStage(Settings()), 0, 1, table).states())
+def _state(cluster: Cluster, stage: str) -> dict[bytes, bytes]:
+    """The last state of each key. Those that begin with NUL are the engine's own."""
+    last = {record.key: record.value for record in read(cluster, f"{stage}-changelog") if record.key}
+    return {key: value for key, value in last.items() if value and not key.startswith(b"\0")}
+
+
+def _models(state: Mapping[bytes, bytes], settings: Settings) -> dict[str, Model]:
+    """The models of all partitions: each is in one of them."""
+    return dict(Processor(MonitorStage(settings), 0, 1, MemoryTable(state)).states())
 
 
 def open_transactions(cluster: Cluster) -> dict[str, int]:
@@ -101,19 +126,20 @@ def _ends(admin: AdminClient, topics: list[str], level: IsolationLevel) -> dict[
 def input_ends(cluster: Cluster) -> dict[tuple[str, str, int], int]:
     """How far each stage could read each of its inputs now, by (stage, topic, partition)."""
     admin = AdminClient({"bootstrap.servers": cluster.broker.bootstrap_servers, "log_level": 0})
-    inputs = {"monitor": ("metrics", "monitor-internal"), "retrain": ("drift", "retrain-internal")}
     found = {}
-    for stage, topics in inputs.items():
-        names = [f"{cluster.prefix}{topic}" for topic in topics]
-        for tp, end in _ends(admin, names, IsolationLevel.READ_COMMITTED).items():
+    for stage, topic in INPUTS.items():
+        for tp, end in _ends(admin, [f"{cluster.prefix}{topic}"], IsolationLevel.READ_COMMITTED).items():
             found[stage, tp.topic, tp.partition] = end
+        for record in read(cluster, f"{stage}{INTERNAL}"):
+            if not is_cut(record):  # a cut is committed with the next checkpoint, whenever that is
+                found[stage, record.topic, record.partition] = record.offset + 1
     return found
 
 
 def behind(cluster: Cluster, ends: dict[tuple[str, str, int], int]) -> dict[str, str]:
     """Which of these ends a stage has not committed yet; a text for each. Raises KafkaException."""
     late = {}
-    for stage in ("monitor", "retrain"):
+    for stage in INPUTS:
         wanted = [TopicPartition(topic, partition) for name, topic, partition in ends if name == stage]
         options = {"bootstrap.servers": cluster.broker.bootstrap_servers, "group.id": f"{cluster.prefix}{stage}"}
         consumer = Consumer(options)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -12,14 +14,20 @@ import pytest
 from agents.backtest import backtest
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
+from schemas.internal import Run
+from streams.cuts import cut_record
+from streams.partitioner import partition_of
 from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
 from tests.chaos.fleet import MALFORMED, Sent, stream
-from tests.chaos.verifier import Json, Seen, is_malformed, verify
+from tests.chaos.verifier import Json, Seen, StageSeen, is_malformed, order_told, verify
+from tests.loop.driving import PARTITIONS
 
 SETTINGS = Settings()
 RECORDS = 8_000
+MODEL, INTERNAL = "m1", "monitor-internal"
+HOME = partition_of(MODEL, PARTITIONS)
 TOPICS = ("drift", "retrain", "alerts", "dead-letter")
 
 
@@ -41,6 +49,13 @@ def what_a_worker_leaves(recorded: list[StoredRecord], applied: Iterable[StoredR
     monitor: Processor[Any] = Processor(MonitorStage(SETTINGS), partition=0, partitions=1, table=MemoryTable())
     monitor.process(applied)
     return Seen(recorded, outputs, dict(monitor.states()))
+
+
+def model_of(record: StoredRecord) -> str | None:
+    if is_malformed(record) or record.value is None:
+        return None
+    name: str = json.loads(record.value)["model_name"]
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +135,43 @@ def test_a_model_without_state_and_a_state_without_model_are_found(faultless: Se
 def test_lag_and_open_transactions_are_found(faultless: Seen) -> None:
     seen = replace(faultless, lag={"monitor": 0, "retrain": 1}, open_transactions={"drift [0]": 3, "drift [1]": 0})
     assert len(verify(seen, SETTINGS).problems) == 2
+
+
+@pytest.fixture(scope="module")
+def in_runs(recorded: list[StoredRecord]) -> StageSeen:
+    """What a monitor read in two partitions' worth of runs, its cuts, and the state that it came to."""
+    lane = [replace(record, partition=HOME) for record in recorded[:2_000] if model_of(record) == MODEL]
+    others = [replace(record, topic=INTERNAL, offset=number) for number, record in enumerate(lane[-50:])]
+    lane = [replace(record, offset=number) for number, record in enumerate(lane[:-50])]
+    runs = [[Run(topic="metrics", begin=0, end=20)], [Run(topic=INTERNAL, begin=0, end=30)]]
+    runs += [[Run(topic="metrics", begin=20, end=len(lane))], [Run(topic=INTERNAL, begin=30, end=50)]]
+    table: dict[bytes, bytes] = {}
+    monitor: Processor[Any] = Processor(MonitorStage(SETTINGS), HOME, PARTITIONS, table)
+    for part in (lane[:20], others[:30], lane[20:], others[30:]):
+        monitor.process(part)
+    made = (cut_record("monitor", HOME, each, datetime(2025, 1, 1, tzinfo=UTC)) for each in runs)
+    cuts = [
+        StoredRecord(INTERNAL, HOME, 50 + number, 0, cut.key, cut.value, cut.headers) for number, cut in enumerate(made)
+    ]
+    return StageSeen(MonitorStage(SETTINGS), "", [*lane, *others, *cuts], table)
+
+
+def test_cuts_that_tell_the_order_are_no_problem(in_runs: StageSeen) -> None:
+    assert order_told(in_runs) == []
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_a_cut_that_is_missing_is_found(in_runs: StageSeen, number: int) -> None:
+    inputs = list(in_runs.inputs)
+    del inputs[-number]
+    assert len(order_told(replace(in_runs, inputs=inputs))) == 1
+
+
+def test_a_cut_that_is_there_twice_is_found(in_runs: StageSeen) -> None:
+    assert len(order_told(replace(in_runs, inputs=[*in_runs.inputs, in_runs.inputs[-1]]))) == 1
+
+
+def test_cuts_in_another_order_are_found(in_runs: StageSeen) -> None:
+    *others, one, two, three, four = in_runs.inputs
+    problems = order_told(replace(in_runs, inputs=[*others, two, one, three, four]))
+    assert problems == [f"cuts of monitor: the state of {MODEL.encode()!r} is another one in their order"]

@@ -20,7 +20,10 @@ from agents.backtest import backtest
 from agents.monitor.state import Model, window_of
 from agents.settings import Settings
 from streams.records import StoredRecord
+from streams.stage import Stage
 from tests.chaos.fleet import MALFORMED
+from tests.engine.replaying import CutsBroken, replayed
+from tests.loop.driving import PARTITIONS
 
 Json = dict[str, Any]
 
@@ -32,17 +35,28 @@ WINDOW = 500
 
 
 @dataclass
+class StageSeen:
+    """What a stage read, all its inputs with the cuts among them, and the state that it has in the end, by key."""
+
+    stage: Stage[Any]
+    topic_prefix: str
+    inputs: Sequence[StoredRecord]
+    state: Mapping[bytes, bytes]
+
+
+@dataclass
 class Seen:
     """What was read when everything had stopped.
 
     `metrics`: the input, all of it. `outputs`: per topic the committed messages, each partition in its order. `states`:
-    the last committed state of each model. `lag`: per stage, offsets not committed. `open_transactions`: per partition,
-    offsets between the last stable one and the end.
+    the last committed state of each model. `stages`: what each one read and came to. `lag`: per stage, offsets not
+    committed. `open_transactions`: per partition, offsets between the last stable one and the end.
     """
 
     metrics: Sequence[StoredRecord]
     outputs: Mapping[str, Sequence[Json]]
     states: Mapping[str, Model]
+    stages: Sequence[StageSeen] = ()
     lag: Mapping[str, int] = field(default_factory=dict)
     open_transactions: Mapping[str, int] = field(default_factory=dict)
 
@@ -65,6 +79,7 @@ def verify(seen: Seen, settings: Settings) -> Verdict:
         *(line for topic in UNORDERED for line in as_multisets(topic, replayed[topic], seen.outputs[topic])),
         *dead_letters(seen.metrics, seen.outputs["dead-letter"]),
         *final_states(seen.metrics, seen.states),
+        *(line for stage in seen.stages for line in order_told(stage)),
         *(f"{stage}: {lag} offsets are not committed" for stage, lag in seen.lag.items() if lag),
         *(f"{place}: {size} offsets in an open transaction" for place, size in seen.open_transactions.items() if size),
     ]
@@ -119,6 +134,18 @@ def final_states(metrics: Iterable[StoredRecord], states: Mapping[str, Model]) -
         if not np.array_equal(window, values[-WINDOW:]):
             problems.append(f"the window of {model} is not the last {WINDOW} of its {len(values)} values")
     return problems
+
+
+def order_told(seen: StageSeen) -> list[str]:
+    """Each key's state must be, to the byte, what the order that the cuts tell gives."""
+    name, again = seen.stage.name, dict[bytes, bytes]()
+    try:
+        for partition in range(PARTITIONS):
+            again |= replayed(seen.stage, partition, PARTITIONS, seen.topic_prefix, seen.inputs)
+    except CutsBroken as problem:
+        return [f"cuts of {name}: {problem}"]
+    different = [key for key in again.keys() | seen.state.keys() if again.get(key) != seen.state.get(key)]
+    return [f"cuts of {name}: the state of {key!r} is another one in their order" for key in sorted(different)]
 
 
 def accuracies(metrics: Iterable[StoredRecord]) -> dict[str, NDArray[np.float64]]:

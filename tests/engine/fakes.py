@@ -10,6 +10,7 @@ from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from streams.batch import Batch
+from streams.cuts import CUT_HEADER
 from streams.outbox import CommitOffsets
 from streams.records import FetchedRecords, Forward, Output
 from streams.store import Changes, OverlayStore
@@ -18,12 +19,19 @@ from tests.engine.counting import score_bytes
 METRICS, INTERNAL = TP("p.metrics", 0), TP("p.summing-internal", 0)
 
 
+def apart(outputs: Sequence[Output | Forward]) -> tuple[list[Output | Forward], list[Forward]]:
+    """What a stage made, and the cuts."""
+    cuts = [each for each in outputs if isinstance(each, Forward) and CUT_HEADER in each.headers]
+    return [each for each in outputs if each not in cuts], cuts
+
+
 class FakeKafka:
     """What is committed, whoever did it; an outbox that another one followed is fenced."""
 
     def __init__(self) -> None:
         self.changelog: list[tuple[bytes, bytes | None]] = []
         self.outputs: list[Output | Forward] = []
+        self.cuts: list[Forward] = []
         self.offsets: dict[TP, int] = {}
         self.starts = {METRICS: 0, INTERNAL: 0}
         self.ends = {METRICS: 1_000, INTERNAL: 1_000}
@@ -58,7 +66,9 @@ class FakeOutbox:
         if self.problem is not None:
             raise self.problem
         self.kafka.changelog += changes.items()
-        self.kafka.outputs += outputs
+        others, cuts = apart(outputs)
+        self.kafka.outputs += others
+        self.kafka.cuts += cuts
         self.kafka.offsets |= offsets
         return len(self.kafka.changelog) if changes else None
 

@@ -17,6 +17,7 @@ from streams.settings import EngineSettings
 from streams.stage_app import StageApp
 from streams.store import Changes, CheckpointedTable, PartitionTable
 from tests.engine.counting import Sum, SummingStage, score_bytes
+from tests.engine.fakes import apart
 
 METRICS, INTERNAL = TP("p.metrics", 0), TP("p.summing-internal", 0)
 
@@ -41,7 +42,7 @@ class MemoryOutbox:
         if self.problem is not None:
             raise self.problem
         self.changelog += changes.items()
-        self.outputs += outputs
+        self.outputs += apart(outputs)[0]
         self.offsets |= offsets
         return len(self.changelog) if changes else None
 

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from agents.backtest import backtest, read_lines
 from agents.settings import load_settings
 from streams.brokers.broker import Broker
+from streams.cuts import CUT_HEADER
 
 PARTITIONS = 4
 ROOT = Path(__file__).parents[2]
@@ -114,13 +115,17 @@ delivery = "{delivery}"
             return [record for p in range(PARTITIONS) for record in _drain(consumer, f"{self.prefix}{topic}", p)]
 
     def lag(self, stage: str, *topics: str) -> int:
-        """How many offsets of its inputs a stage has not committed yet."""
+        """How many offsets of its inputs a stage has not committed yet; of its internal topic how many records.
+
+        The last checkpoint's own cut and commit marker lie behind what it committed, and start no other checkpoint.
+        """
         with self._consumer(f"{self.prefix}{stage}") as consumer:
-            names = [f"{self.prefix}{topic}" for topic in (*topics, f"{stage}-internal")]
-            wanted = [TopicPartition(name, p) for name in names for p in range(PARTITIONS)]
+            wanted = [TopicPartition(f"{self.prefix}{topic}", p) for topic in topics for p in range(PARTITIONS)]
             committed = consumer.committed(wanted, timeout=10)
             ends = (consumer.get_watermark_offsets(TopicPartition(tp.topic, tp.partition))[1] for tp in committed)
-            return sum(end - max(tp.offset, 0) for end, tp in zip(ends, committed, strict=True))
+            behind = sum(end - max(tp.offset, 0) for end, tp in zip(ends, committed, strict=True))
+            internal = [TopicPartition(f"{self.prefix}{stage}-internal", p) for p in range(PARTITIONS)]
+            return behind + sum(_unread(consumer, tp) for tp in consumer.committed(internal, timeout=10))
 
     def wait_idle(self, seconds: float = 60.0) -> None:
         """Wait until monitor and retrain have committed everything they were given."""
@@ -209,6 +214,19 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 60.0) -> No
     while not true():
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.05)
+
+
+def _unread(consumer: Consumer, committed: TopicPartition) -> int:
+    """Records of an internal topic beyond a committed offset, those that are cuts left out."""
+    place = TopicPartition(committed.topic, committed.partition)
+    low, high = consumer.get_watermark_offsets(place, timeout=10)
+    if max(committed.offset, low) >= high:
+        return 0
+    consumer.assign([TopicPartition(committed.topic, committed.partition, max(committed.offset, low))])
+    found = 0
+    while (message := consumer.poll(10)) is not None and message.error() is None:
+        found += not (message.key() is None and CUT_HEADER in (message.headers() or ()))
+    return found
 
 
 def _drain(consumer: Consumer, topic: str, partition: int) -> Iterator[tuple[bytes | None, bytes | None]]:
