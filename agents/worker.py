@@ -50,6 +50,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         output_linger=settings.output_linger.total_seconds(),
         session_timeout=settings.session_timeout.total_seconds(),
         max_failures=settings.max_failures,
+        on_lost_records=settings.on_lost_records,
+        lag_warning=settings.lag_warning,
     )
 
 

@@ -24,6 +24,9 @@ S = TypeVar("S")
 #: Bytes of one fetch of a partition, at most.
 FETCH_BYTES = 4 * 2**20
 
+#: Seconds between two looks at the topics: whether they are still the same.
+WATCH_INTERVAL = 10.0
+
 #: Batches that wait between the fetcher and the agent.
 WAITING_BATCHES = 2
 
@@ -60,6 +63,7 @@ def make_app(stage: Stage[S], settings: EngineSettings, listeners: Sequence[List
     app.engine.attach(table, lambda: cast(InputConsumer, app.consumer))
     _agent(app, inputs)
     _ticker(app, settings)
+    _watcher(app)
     return app
 
 
@@ -105,3 +109,12 @@ def _ticker(app: StageApp, settings: EngineSettings) -> None:
                 raise
 
     app.task(tick)
+
+
+def _watcher(app: StageApp) -> None:
+    async def watch() -> None:
+        while not app.should_stop:
+            await app.sleep(WATCH_INTERVAL)
+            await app.engine.watch()
+
+    app.task(watch)

@@ -7,17 +7,21 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from aiokafka.errors import IllegalStateError, InvalidProducerEpoch, ProducerFenced
+from aiokafka.errors import IllegalStateError, InvalidProducerEpoch, KafkaError, ProducerFenced
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from schemas.message import Message
 from streams.batch import Batch
+from streams.identity import TOPICS_KEY, StateMismatch, check_partitions, check_same, more_partitions, remembered
+from streams.lag import LagWarnings
 from streams.outbox import CommitOffsets, NotCommitted, Outbox, PlainOutbox, TransactionalOutbox
 from streams.owner import Gap, Listener, PartitionOwner
-from streams.restore import StateMismatch, restore
+from streams.restore import restore
 from streams.settings import EngineSettings
 from streams.stage import Stage
-from streams.store import CheckpointedTable
+from streams.start import Beginning, Loss, Offsets, loss_alert
+from streams.store import CheckpointedTable, PartitionTable
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -33,13 +37,10 @@ SEEK_AGAIN = 1.0
 RETRY_DELAY, RETRIES, RETRY_PERIOD = 1.0, 5, 600.0
 
 
-class InputConsumer(Protocol):
+class InputConsumer(Offsets, Protocol):
     """What the engine asks of the consumer."""
 
     async def seek_to(self, tp: TP, offset: int) -> None: ...
-    async def committed(self, tp: TP) -> int | None: ...
-    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]: ...
-    async def highwaters(self, *partitions: TP) -> dict[TP, int]: ...
     def end_position(self, tp: TP) -> int | None: ...
     @property
     def commit_offsets(self) -> CommitOffsets: ...
@@ -58,6 +59,7 @@ class Engine(Generic[S]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._sought_at: dict[tuple[TP, int], float] = {}
         self._failures: dict[int, list[float]] = {}
+        self._lag_warnings = LagWarnings(settings.lag_warning)
         self._stopping = False
 
     def attach(self, table: CheckpointedTable, consumer: Callable[[], InputConsumer]) -> None:
@@ -90,6 +92,8 @@ class Engine(Generic[S]):
             return  # assigned while leaving the group: whoever stays will have it
         topics = set(self._inputs)
         wanted = {tp.partition for tp in assigned if tp.topic in topics}
+        if added := [partition for partition in wanted if partition >= self.settings.partitions]:
+            raise more_partitions(self.stage.name, added[0], self.settings.partitions)
         await asyncio.gather(*(self._fence(partition) for partition in wanted))
 
     async def open(self, partitions: Iterable[int]) -> None:
@@ -114,17 +118,55 @@ class Engine(Generic[S]):
 
     async def process(self, batch: Batch) -> None:
         """Apply a batch; one that begins too late makes the consumer read what is missing."""
-        owner = self.owner(batch.partition)
-        if owner is None:
-            return
         try:
+            await self._check_for_losses(batch)
+            owner = self.owner(batch.partition)
+            if owner is None:
+                return
             owner.process(batch)
         except Gap as gap:
             await self._seek(gap)
         except Exception as problem:
             self.fail(problem)
             raise
-        await owner.wait_for_room()
+        else:
+            await owner.wait_for_room()
+
+    async def _check_for_losses(self, batch: Batch) -> None:
+        """Where a batch begins beyond what was next, ask whether retention took what lies between."""
+        owner, tp = self.owner(batch.partition), TP(batch.topic, batch.partition)
+        if owner is None or not _jumps(batch, at := owner.expected[tp]):
+            return
+        while self.owner(batch.partition) is owner and owner.expected[tp] == at:
+            try:
+                losses = await self._beginning(batch.partition).losses({tp: at})
+            except (KafkaError, TimeoutError):  # the broker is away: what it would tell is needed to go on
+                await asyncio.sleep(RETRY_DELAY)
+                continue
+            if self.owner(batch.partition) is owner:
+                for loss in losses:
+                    self._go_on_without(owner, loss)
+            return
+
+    async def watch(self) -> None:
+        """Stop the worker if one of the stage's topics went, came anew, or has another number of partitions."""
+        names = [*self._inputs, self.settings.changelog(self.stage.name)]
+        try:
+            topics = await self._consumer().describe_topics(names)
+        except (KafkaError, TimeoutError, ConsumerNotStarted):
+            return  # the next time
+        try:
+            check_partitions(topics, names, self.settings.partitions)
+            for owner in filter(lambda each: each.is_open, self._owners.values()):
+                state = PartitionTable(self._table, owner.partition)
+                check_same(remembered(state.get(TOPICS_KEY)), topics, names)
+        except StateMismatch as problem:
+            self.fail(problem)
+
+    def lag(self) -> dict[TP, int]:
+        """For each input of each open partition, how many offsets are there to read; commit markers count too."""
+        ends = ((tp, self._consumer().end_position(tp), at) for tp, at in self.expected_positions().items())
+        return {tp: max(0, end - at) for tp, end, at in ends if end is not None}
 
     def feed(self, partition: int, message: Message) -> bool:
         """Apply a message this process made; False if the partition is not here any more."""
@@ -142,6 +184,8 @@ class Engine(Generic[S]):
             if owner.ticked_at and owner.processor.waiting and self._caught_up(owner):
                 owner.tick(round((now - owner.ticked_at) * 1000))
             owner.ticked_at = now
+        for line in self._lag_warnings.due(now, ((*tp, lag) for tp, lag in self.lag().items())):
+            log.warning("%s", line)
 
     def fail(self, problem: BaseException) -> None:
         """Stop the worker: nothing may go on from here."""
@@ -194,35 +238,35 @@ class Engine(Generic[S]):
 
     async def _open(self, owner: PartitionOwner[S]) -> None:
         partition, store = owner.partition, self._table.store
+        start, state = self._beginning(partition), PartitionTable(self._table, partition)
+        await start.check_disk(store)
         count = await restore(self.settings, self.stage.name, partition, store, lambda: self._holds(owner))
-        positions = await self._start_positions(owner)
+        positions = await start.positions(owner.outbox, store, state)
+        losses = await start.losses(positions)
         if not self._holds(owner):
             return
         owner.open(positions)
+        start.note_topics(state)
+        for loss in losses:
+            self._go_on_without(owner, loss)
         log.info("%s [%d]: restored %d records, reads from %s", self.stage.name, partition, count, _short(positions))
         self._spawn(self._run(owner))
 
+    def _beginning(self, partition: int) -> Beginning:
+        return Beginning(self.settings, self.stage.name, self._inputs, partition, self._consumer())
+
+    def _go_on_without(self, owner: PartitionOwner[S], loss: Loss) -> None:
+        """Raises `StateMismatch` unless the settings say to go on; then an alert tells."""
+        if loss.is_own_cut:
+            owner.expected[loss.tp] = loss.end
+            return
+        if self.settings.on_lost_records == "stop":
+            raise StateMismatch(f'{loss}. Set on_lost_records = "continue" to go on without them')
+        log.error("%s", loss)
+        owner.skip_to(loss.tp, loss.end, [loss_alert(self.stage.name, loss)])
+
     def _holds(self, owner: PartitionOwner[S]) -> bool:
         return self._owners.get(owner.partition) is owner
-
-    async def _start_positions(self, owner: PartitionOwner[S]) -> dict[TP, int]:
-        """The committed offsets; where there is none yet, the topic's beginning, committed before anything is read."""
-        tps = [TP(topic, owner.partition) for topic in self._inputs]
-        consumer = self._consumer()
-        ends = await consumer.highwaters(*tps)
-        committed = {tp: await consumer.committed(tp) for tp in tps}
-        for tp, offset in committed.items():
-            if offset is not None and offset > ends[tp]:
-                raise StateMismatch(
-                    f"{tp.topic} [{tp.partition}] ends at {ends[tp]}, but {offset} is committed for group"
-                    f" {self.settings.group(self.stage.name)}: the topic was recreated or cut. Reset the"
-                    " group's offsets and the stage's state, or restore the topic"
-                )
-        if missing := [tp for tp, offset in committed.items() if offset is None]:
-            starts = await consumer.earliest_offsets(*missing)
-            await owner.outbox.publish({}, [], {tp: starts[tp] for tp in missing})
-            committed |= {tp: starts[tp] for tp in missing}
-        return {tp: offset for tp, offset in committed.items() if offset is not None}
 
     async def _run(self, owner: PartitionOwner[S]) -> None:
         try:
@@ -279,6 +323,13 @@ class Engine(Generic[S]):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _jumps(batch: Batch, expected: int) -> bool:
+    """Whether a batch leaves more out than the one offset that a commit marker takes up."""
+    parsed = batch.records.parsed
+    first = parsed[0].offset if parsed else batch.end
+    return batch.end > expected and (batch.begin > expected or first > expected + 1)
 
 
 def _short(positions: dict[TP, int]) -> str:

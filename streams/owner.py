@@ -138,6 +138,11 @@ class PartitionOwner(Generic[S]):
         if records or not internal:
             self._note(outputs, len(records))
 
+    def skip_to(self, tp: TP, position: int, told: Sequence[Output]) -> None:
+        """Go on from a later position, for what lay before is gone, and publish what tells of it."""
+        self.expected[tp] = position
+        self._note(told, 0)
+
     def feed(self, message: Message) -> None:
         """Apply a message that this process made itself."""
         self._note(self.processor.feed(message), 1)

@@ -7,14 +7,11 @@ from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.identity import REBUILD, StateMismatch
 from streams.settings import EngineSettings
 from streams.store import OverlayStore
 
 log = logging.getLogger(__name__)
-
-
-class StateMismatch(RuntimeError):
-    """The disk and the cluster do not belong together; going on would lose or miscount records."""
 
 
 async def restore(
@@ -38,7 +35,11 @@ async def restore(
         consumer.assign([tp])
         position, end = store.position(partition), (await consumer.end_offsets([tp]))[tp]
         begin = (await consumer.beginning_offsets([tp]))[tp]
-        if 0 < position < begin:
+        if position == 0 < begin:
+            raise StateMismatch(
+                f"{tp.topic} [{partition}] begins at {begin}: what lay before is gone, and state with it. {REBUILD}"
+            )
+        if position < begin:
             raise StateMismatch(
                 f"{tp.topic} [{partition}] begins at {begin}, but the data folder has state up to {position}: what lies"
                 f" between is gone. Remove {store.partition_path(partition)} to restore from the topic as it is now"

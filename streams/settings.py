@@ -11,6 +11,7 @@ from typing import Literal
 LARGEST_RECORD = 16 * 2**20
 
 Delivery = Literal["exactly_once", "at_least_once"]
+OnLostRecords = Literal["stop", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,9 @@ class EngineSettings:
     """Kafka, checkpoints and the data folder. Durations are in seconds.
 
     `partitions` is the number of partitions of `metrics`, and so of every input, internal and changelog topic.
-    `max_failures` records in a row may make a step raise before the worker stops.
+    `max_failures` records in a row may make a step raise before the worker stops. `on_lost_records` is what to do when
+    retention removed records that were never processed. A partition
+    that is more than `lag_warning` offsets behind is warned of.
     """
 
     bootstrap_servers: str
@@ -33,6 +36,8 @@ class EngineSettings:
     tick_interval: float = 1.0
     transaction_timeout: float = 10.0
     max_failures: int = 100
+    on_lost_records: OnLostRecords = "stop"
+    lag_warning: int = 100_000
 
     def topic(self, name: str) -> str:
         """The name on Kafka of a topic of the registry."""

@@ -64,6 +64,10 @@ class OverlayStore(Store):
         """The changelog position up to which RocksDB holds the state; 0 on an empty disk."""
         return int(self._db_for_partition(partition).get(self.offset_key) or 0)
 
+    def committed(self, partition: int, key: bytes) -> bytes | None:
+        """What RocksDB alone holds under a key, without the changes in memory."""
+        return cast("bytes | None", self._db_for_partition(partition).get(key))
+
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The newest value of a key, committed or not; None if there is none."""
         for overlay in (self._fresh, self._frozen):

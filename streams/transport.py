@@ -7,7 +7,7 @@ times faster. Offsets are committed by our own transactions (see `streams.outbox
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -18,6 +18,8 @@ from mode.utils.futures import notify
 
 from streams.batch import Batch
 from streams.fetch import drain_parsed
+from streams.identity import TopicOnBroker
+from streams.metadata import describe_topics
 from streams.records import FetchedRecords, Parsed
 from streams.stage_app import StageApp
 
@@ -222,6 +224,11 @@ class BatchConsumer(Consumer):
         """The group's committed offset on the broker, None if there is none."""
         consumer = self._thread._ensure_consumer()
         return cast("int | None", await self._thread.call_thread(consumer.committed, tp))
+
+    async def describe_topics(self, names: Sequence[str]) -> dict[str, TopicOnBroker]:
+        """Those of the topics that exist, as the broker has them now."""
+        client = self._thread._ensure_consumer()._client
+        return cast(dict[str, TopicOnBroker], await self._thread.call_thread(describe_topics, client, names))
 
 
 class BatchTransport(Transport):

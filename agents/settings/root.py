@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     output_linger: Duration = timedelta(milliseconds=20)
     session_timeout: PositiveDuration = timedelta(seconds=10)
     max_failures: Annotated[WholeNumber, Field(ge=1)] = 100
+    on_lost_records: Literal["stop", "continue"] = "stop"
+    lag_warning: Annotated[WholeNumber, Field(ge=1)] = 100_000
     log_format: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_events: bool = False

@@ -145,7 +145,7 @@ def in_runs(recorded: list[StoredRecord]) -> StageSeen:
     lane = [replace(record, offset=number) for number, record in enumerate(lane[:-50])]
     runs = [[Run(topic="metrics", begin=0, end=20)], [Run(topic=INTERNAL, begin=0, end=30)]]
     runs += [[Run(topic="metrics", begin=20, end=len(lane))], [Run(topic=INTERNAL, begin=30, end=50)]]
-    table: dict[bytes, bytes] = {}
+    table = MemoryTable()
     monitor: Processor[Any] = Processor(MonitorStage(SETTINGS), HOME, PARTITIONS, table)
     for part in (lane[:20], others[:30], lane[20:], others[30:]):
         monitor.process(part)

@@ -8,11 +8,14 @@ from typing import cast
 
 import pytest
 
+import streams.engine
 from streams.app import make_app
 from streams.settings import EngineSettings
 from streams.stage_app import StageApp
 from streams.store import CheckpointedTable
+from tests.engine.bench import Bench
 from tests.engine.counting import SummingStage
+from tests.engine.fakes import FakeKafka, FakeOutbox
 
 
 @pytest.fixture
@@ -25,3 +28,16 @@ async def app(tmp_path: Path) -> AsyncIterator[StageApp]:
     app._create_directories()
     yield app
     cast(CheckpointedTable, app.tables["summing"]).store._dbs.clear()
+
+
+@pytest.fixture
+async def bench(app: StageApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    kafka, table = FakeKafka(), app.tables["summing"]
+    assert isinstance(table, CheckpointedTable)
+    bench = Bench(app.engine, kafka)
+    monkeypatch.setattr(streams.engine, "TransactionalOutbox", lambda *_: FakeOutbox(kafka))
+    monkeypatch.setattr(streams.engine, "restore", bench.restore)
+    monkeypatch.setattr(streams.engine, "RETRY_DELAY", 0.01)
+    app.engine.attach(table, lambda: bench.consumer)
+    yield bench
+    await app.engine.stop(0.1)

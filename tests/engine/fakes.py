@@ -11,6 +11,7 @@ from faust.types import TP
 
 from streams.batch import Batch
 from streams.cuts import CUT_HEADER
+from streams.identity import TOPICS_KEY, TopicOnBroker, remember
 from streams.outbox import CommitOffsets
 from streams.records import FetchedRecords, Forward, Output
 from streams.store import Changes, OverlayStore
@@ -36,6 +37,13 @@ class FakeKafka:
         self.starts = {METRICS: 0, INTERNAL: 0}
         self.ends = {METRICS: 1_000, INTERNAL: 1_000}
         self.outboxes: list[FakeOutbox] = []
+        names = (METRICS.topic, INTERNAL.topic, "p.summing-changelog")
+        self.topics = {name: TopicOnBroker(f"id of {name}", 1) for name in names}
+
+    def has_begun(self, offsets: Mapping[TP, int]) -> None:
+        """As if a worker had been there: offsets, and a state that remembers its topics."""
+        self.offsets = dict(offsets)
+        self.changelog = [(TOPICS_KEY, remember(self.topics))]
 
 
 class FakeOutbox:
@@ -101,6 +109,9 @@ class FakeConsumer:
     def end_position(self, tp: TP) -> int | None:
         return self.kafka.ends[tp]
 
+    async def describe_topics(self, names: Sequence[str]) -> dict[str, TopicOnBroker]:
+        return {name: self.kafka.topics[name] for name in names if name in self.kafka.topics}
+
     @property
     def commit_offsets(self) -> CommitOffsets:
         raise NotImplementedError("for delivery without transactions")
@@ -114,6 +125,12 @@ def batch(begin: int, end: int, scores: Mapping[int, float] | None = None, model
         for offset, value in values.items()
     ]
     return Batch("p.metrics", 0, begin, end, FetchedRecords("p.metrics", 0, records))
+
+
+def internal_batch(begin: int, end: int) -> Batch:
+    """A score of 1.0 at each offset of the internal topic."""
+    scores = batch(begin, end)
+    return Batch(INTERNAL.topic, 0, begin, end, FetchedRecords(INTERNAL.topic, 0, scores.records.parsed))
 
 
 async def fake_restore(kafka: FakeKafka, store: OverlayStore, partition: int) -> int:

@@ -6,14 +6,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from streams.engine import Engine
+from streams.identity import StateMismatch
 from streams.settings import EngineSettings
 from streams.stage import Stage
 from streams.topics import create_topics, wanted_topics
@@ -50,12 +51,25 @@ class Live:
         finally:
             await worker.stop()
 
+    async def refusal(self) -> str:
+        """What a new worker says that does not start."""
+        worker = self.new_worker()
+
+        async def run() -> None:
+            await worker.start()
+            await worker.wait()
+
+        try:
+            await asyncio.wait_for(run(), 30)
+        except StateMismatch as problem:
+            return str(problem)
+        finally:
+            await asyncio.wait_for(worker.stop(), 10)
+        return "it started"
+
     def new_worker(self, stage: Stage[Sum] | None = None, data: str = "one") -> StreamWorker:
         """A worker that is not started."""
-        folder = self.settings.data_dir / data
-        settings = EngineSettings(
-            **{name: getattr(self.settings, name) for name in EngineSettings.__slots__} | {"data_dir": folder}
-        )
+        settings = replace(self.settings, data_dir=self.settings.data_dir / data)
         return StreamWorker([stage or SummingStage()], settings)
 
     @asynccontextmanager
@@ -109,6 +123,21 @@ class Live:
             offsets = await admin.list_consumer_group_offsets(self.settings.group("summing"))
         found = offsets.get(TopicPartition(self.settings.topic(topic), partition))
         return None if found is None else int(found.offset)
+
+    async def recreate(self, topic: str) -> None:
+        """Delete a topic (its name is without the prefix) and make it again."""
+        name = self.settings.topic(topic)
+        async with self._admin() as admin:
+            await admin.delete_topics([name])
+            while name in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(0.05)
+        await create_topics(self.settings.bootstrap_servers, wanted_topics(self.settings, ["summing"]))
+
+    async def add_partition(self, topic: str) -> None:
+        """One partition more than the settings say."""
+        more = NewPartitions(self.settings.partitions + 1)
+        async with self._admin() as admin:
+            await admin.create_partitions({self.settings.topic(topic): more})
 
     async def cut(self, topic: str, before: int) -> None:
         """Let the first records of a topic's partition 0 go, as retention would."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -11,67 +10,11 @@ from aiokafka.errors import ProducerFenced
 
 import streams.engine
 from schemas.metrics import ValidationScore
-from streams.engine import Engine
 from streams.owner import PartitionOwner
-from streams.restore import StateMismatch
-from streams.settings import EngineSettings
-from streams.stage_app import StageApp
-from streams.store import CheckpointedTable, OverlayStore
+from tests.engine.bench import BOTH, Bench
 from tests.engine.counting import Sum
-from tests.engine.fakes import INTERNAL, METRICS, FakeConsumer, FakeKafka, FakeOutbox, batch, fake_restore
+from tests.engine.fakes import INTERNAL, METRICS, FakeOutbox, batch
 from tests.engine.live import until
-
-BOTH = [METRICS, INTERNAL]
-
-
-class Bench:
-    """An engine between fakes."""
-
-    def __init__(self, engine: Engine[Sum], kafka: FakeKafka) -> None:
-        self.engine, self.kafka = engine, kafka
-        self.consumer = FakeConsumer(kafka)
-        self.before_restore: Callable[[], object] = lambda: None
-
-    @property
-    def owner(self) -> PartitionOwner[Sum]:
-        owner = self.engine.owner(0)
-        assert owner is not None
-        return owner
-
-    @property
-    def outbox(self) -> FakeOutbox:
-        """The newest."""
-        return self.kafka.outboxes[-1]
-
-    async def assign(self) -> None:
-        """A rebalance that gives this worker the partition."""
-        await self.engine.fence(BOTH)
-        await self.engine.open(self.engine.partitions)
-
-    async def count_again(self) -> int:
-        """Wait until the partition is open again, and count."""
-        await until(lambda: self.engine.owner(0) is not None, 5)
-        return self.owner.processor.state("a").count
-
-    async def restore(
-        self, settings: EngineSettings, stage: str, partition: int, store: OverlayStore, wanted: Callable[[], bool]
-    ) -> int:
-        self.before_restore()
-        await asyncio.sleep(0)
-        return await fake_restore(self.kafka, store, partition) if wanted() else 0
-
-
-@pytest.fixture
-async def bench(app: StageApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    kafka, table = FakeKafka(), app.tables["summing"]
-    assert isinstance(table, CheckpointedTable)
-    bench = Bench(app.engine, kafka)
-    monkeypatch.setattr(streams.engine, "TransactionalOutbox", lambda *_: FakeOutbox(kafka))
-    monkeypatch.setattr(streams.engine, "restore", bench.restore)
-    monkeypatch.setattr(streams.engine, "RETRY_DELAY", 0.01)
-    app.engine.attach(table, lambda: bench.consumer)
-    yield bench
-    await app.engine.stop(0.1)
 
 
 async def test_a_first_start_commits_the_beginning_before_it_reads(bench: Bench) -> None:
@@ -82,15 +25,9 @@ async def test_a_first_start_commits_the_beginning_before_it_reads(bench: Bench)
 
 
 async def test_a_later_start_reads_from_what_is_committed(bench: Bench) -> None:
-    bench.kafka.offsets = {METRICS: 5, INTERNAL: 3}
+    bench.kafka.has_begun({METRICS: 5, INTERNAL: 3})
     await bench.assign()
     assert bench.engine.expected_positions() == {METRICS: 5, INTERNAL: 3}
-
-
-async def test_a_committed_offset_beyond_the_end_is_refused_with_the_remedy(bench: Bench) -> None:
-    bench.kafka.offsets = {METRICS: 1_001, INTERNAL: 0}
-    with pytest.raises(StateMismatch, match=r"p\.metrics \[0\] ends at 1000, but 1001 is committed.*Reset"):
-        await bench.assign()
 
 
 async def test_batches_of_a_partition_that_is_not_open_are_dropped(bench: Bench) -> None:

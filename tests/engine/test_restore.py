@@ -10,7 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from faust import App
 
 from streams.brokers.broker import Broker
-from streams.restore import StateMismatch, restore
+from streams.identity import StateMismatch
+from streams.restore import restore
 from streams.settings import EngineSettings
 from streams.store import CheckpointedTable, PartitionTable
 from tests.engine.live import Live

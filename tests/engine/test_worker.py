@@ -10,16 +10,15 @@ from typing import cast
 
 import pytest
 import rocksdict
-from aiokafka import TopicPartition
 
 from streams.brokers.broker import Broker
+from streams.identity import StateMismatch
 from streams.partitioner import partition_of
 from streams.records import Headers
-from streams.restore import StateMismatch
 from streams.store import ROCKSDB_OPTIONS, CheckpointedTable, OverlayStore
 from streams.worker import DataFolderBusy
 from tests.engine.counting import SummingStage, score_bytes
-from tests.engine.live import Live, count_in, engine_of, eventually, quiet, until
+from tests.engine.live import Live, count_in, engine_of, eventually, until
 
 HOME = partition_of("a", 4)
 
@@ -184,22 +183,3 @@ async def test_a_record_as_large_as_a_topic_takes_does_not_stop_its_partition(
         want = 2 if record is misplaced_of_a_mebibyte else 1
         await until(lambda: count_in(worker, partition=HOME) == want)
     assert len(await live.read("dead-letter")) == 2 - want
-
-
-async def test_a_worker_starts_where_retention_has_left_something(live: Live) -> None:
-    async with live.worker() as worker:
-        await live.send([1.0] * 3)
-        await until(lambda: engine_of(worker).expected_positions()[_metrics(live)] == 3)
-    await live.send([1.0] * 10)
-    await live.cut("metrics", 8)
-    async with live.worker() as worker:
-        await until(lambda: engine_of(worker).expected_positions()[_metrics(live)] == 13)
-        watching = asyncio.ensure_future(worker.wait())
-        await asyncio.sleep(0)
-        assert not watching.done()
-        await quiet(watching)
-    assert await live.counts() == {"a": 8}
-
-
-def _metrics(live: Live) -> TopicPartition:
-    return TopicPartition(live.settings.topic("metrics"), 0)
