@@ -54,7 +54,7 @@ class StreamWorker:
         """Join the groups, restore what is assigned and begin to work. Raises `DataFolderBusy`, `StateMismatch`."""
         _collect_rarely()
         for stage in self._stages:
-            self._cleanup.enter_context(_locked(self._settings.data_dir / stage.name))
+            self._cleanup.enter_context(locked_folder(self._settings.data_dir / stage.name))
             self._apps[stage.name] = make_app(stage, self._settings, self._listeners.get(stage.name, ()))
         starts = asyncio.gather(*(app.start() for app in self._apps.values()))
         failed = asyncio.ensure_future(self.wait())
@@ -106,7 +106,7 @@ async def _crash(app: StageApp) -> None:
     raise app.crash_reason or RuntimeError(f"{app.conf.id} crashed")
 
 
-def _locked(folder: Path) -> ExitStack:
+def locked_folder(folder: Path) -> ExitStack:
     """Hold a folder for this process, until the stack is closed or the process dies."""
     stack = ExitStack()
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from agents.cli import backtest, demo, dlq, operate, schemas, topics, worker
+from agents.cli import backtest, demo, dlq, operate, rebuild, schemas, topics, worker
 from agents.cli.failures import BadInput, CommandFailed
 from agents.settings import SettingsError
 
@@ -38,6 +38,7 @@ app.command()(backtest.backtest)
 app.command()(operate.retrain)
 app.command()(operate.pause)
 app.command()(operate.resume)
+app.command()(rebuild.rebuild)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(schemas.app, name="schemas")

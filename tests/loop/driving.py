@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from agents.backtest import backtest, read_lines
 from agents.settings import load_settings
@@ -86,6 +87,12 @@ delivery = "{delivery}"
         file = self.folder / "recorded.jsonl"
         file.write_bytes(b"\n".join(value for _, value in records) + b"\n")
         return backtest(read_lines(file), load_settings(self.config)).as_dict()
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic, as a careless operator would."""
+        name, admin = f"{self.prefix}{topic}", AdminClient({"bootstrap.servers": self.broker.bootstrap_servers})
+        admin.delete_topics([name])[name].result()
+        wait_until(lambda: name not in admin.list_topics(timeout=10).topics, f"{name} to go")
 
     def stop(self) -> None:
         """End whatever a test left running."""
