@@ -150,7 +150,7 @@ class PartitionOwner(Generic[S]):
     def tick(self, elapsed_ms: int) -> None:
         """Let time pass for the keys that wait."""
         with self._all_or_nothing():
-            outputs = self.processor.tick(elapsed_ms)
+            outputs = self.processor.tick(elapsed_ms, _now())
         self._runs.tick(elapsed_ms)
         self._note(outputs, 0)
 
@@ -177,9 +177,7 @@ class PartitionOwner(Generic[S]):
                 return
             records, offsets = self._unsaved, dict(self.expected)
             commit = Commit(self.processor.take_touched(), self._outputs, self._events)
-            # Nothing depends on the cut's own time: it is for people.
-            now = datetime.now(UTC)  # noqa: TID251
-            cut = cut_record(self._stage.name, self.partition, self._runs.take(), now)
+            cut = cut_record(self._stage.name, self.partition, self._runs.take(), _now())
             self._outputs, self._events, self._unsaved, self._dirty = [], [], 0, False
             self._room.set()
             store = self._table.store
@@ -234,3 +232,8 @@ class PartitionOwner(Generic[S]):
         self._outputs, self._events = [], []
         self._wake.set()
         self._room.set()
+
+
+def _now() -> datetime:
+    """The time on the clock, for people to read: nothing depends on it."""
+    return datetime.now(UTC)  # noqa: TID251

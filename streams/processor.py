@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter, dead_letter_of
+from schemas.ids import output_id
 from schemas.message import Message
 from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin, without_origin
 from streams.partitioner import partition_of
@@ -28,6 +31,13 @@ DUE_PREFIX = b"\0due\0"
 
 #: Says that the keys above are kept; a table without it was written before they were.
 FORMAT_KEY, FORMAT = b"\0format", b"2"
+
+
+#: The time of an alert about a tick, where the caller tells none.
+UNKNOWN_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+#: Characters that an alert keeps of what a step raised.
+MESSAGE_LENGTH = 1_000
 
 
 class TooManyFailures(RuntimeError):
@@ -54,6 +64,7 @@ class Processor(Generic[S]):
         self._clock = int(table.get(CLOCK_KEY) or 0)
         self._deadlines: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
+        self._given_up: dict[str, int] = {}
         self._touched: set[str] = set()
         self._open()
 
@@ -125,25 +136,49 @@ class Processor(Generic[S]):
         event = Event(message, Origin("", self._partition, -1), self._clock)
         return self._step(message.model_name, [event])
 
-    def tick(self, elapsed_ms: int) -> list[Output | Forward]:
-        """Let time pass: advance the partition's tick clock and wake the keys whose deadline has come."""
+    def tick(self, elapsed_ms: int, now: datetime = UNKNOWN_TIME) -> list[Output | Forward]:
+        """Let time pass: advance the partition's tick clock and wake the keys whose deadline has come.
+
+        A key whose step raises is not woken for that deadline again while this partition is open, and an alert with the
+        time `now` tells of it; its state is as before. Raises `TooManyFailures` as `process` does.
+        """
         self._clock += elapsed_ms
         self._table[CLOCK_KEY] = str(self._clock).encode()
         outputs: list[Output | Forward] = []
         while self._queue and self._queue[0][0] <= self._clock:
             deadline, key = heapq.heappop(self._queue)
             if self._deadlines.get(key) == deadline:
-                outputs += self._wake(key)
+                outputs += self._wake(key, now)
         return outputs
 
-    def _wake(self, key: str) -> Sequence[Output | Forward]:
+    def _wake(self, key: str, now: datetime) -> Sequence[Output | Forward]:
         """A tick for a key whose time has come; one that has asked for a later time since then waits on."""
         deadline = self._stage.deadline(self.state(key))
         self._forget(key)
         if deadline is None or deadline > self._clock:
             self._wait(key, deadline)
             return []
-        return self._step(key, [Tick(self._clock)])
+        try:
+            return self._step(key, [Tick(self._clock)])
+        except Exception as problem:  # noqa: BLE001 - a step may raise anything; the others' time goes on
+            self._given_up[key] = deadline
+            self._note_due(key, deadline)  # for whoever opens the partition next
+            reason = f"{self._stage.name} failed when time passed: {type(problem).__name__}: {problem}"
+            self._count_failure(reason)
+            return [self._failed_tick(key, reason, now)]
+
+    def _failed_tick(self, key: str, reason: str, now: datetime) -> Output:
+        """There is no record to put aside: the tick itself is in the cut."""
+        alert = Alert(
+            event_id=output_id(self._stage.name, key, "", "", "", "", "tick_failed", self._clock),
+            model_name=key,
+            timestamp=now,
+            kind="tick_failed",
+            severity="error",
+            state="firing",
+            message=reason[:MESSAGE_LENGTH],
+        )
+        return Output("alerts", key, alert)
 
     @staticmethod
     def _checked_headers(record: Record) -> Headers:
@@ -176,7 +211,7 @@ class Processor(Generic[S]):
     def _count_failure(self, reason: str) -> None:
         self._failures += 1
         if self._max_failures is not None and self._failures > self._max_failures:
-            raise TooManyFailures(f"{self._failures} records in a row could not be processed; the last: {reason}")
+            raise TooManyFailures(f"{self._failures} steps in a row failed; the last: {reason}")
 
     def _step(self, key: str, inputs: Sequence[Input]) -> Sequence[Output | Forward]:
         name = key.encode()
@@ -208,10 +243,15 @@ class Processor(Generic[S]):
         if deadline is None:
             if noted is not None:
                 self._forget(key)
+        elif self._given_up.get(key) == deadline:
+            return
         elif noted is None or deadline < noted:
             self._deadlines[key] = deadline
-            self._table[DUE_PREFIX + key.encode()] = str(deadline).encode()
+            self._note_due(key, deadline)
             heapq.heappush(self._queue, (deadline, key))
+
+    def _note_due(self, key: str, deadline: int) -> None:
+        self._table[DUE_PREFIX + key.encode()] = str(deadline).encode()
 
     def _forget(self, key: str) -> None:
         del self._deadlines[key]

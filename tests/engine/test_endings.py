@@ -105,10 +105,11 @@ async def test_a_tick_that_raises_half_way_reaches_no_checkpoint(
     app: StageApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = FakeOutbox(FakeKafka())
-    owner = opened(app, outbox)
+    owner = opened(app, outbox, max_failures=1)
     owner.process(batch(0, 1, {0: -5.0}))
+    owner.process(batch(1, 2, {1: -5.0}, model="b"))
     monkeypatch.setattr(SummingStage, "encode_state", lambda self, state: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(TooManyFailures):
         owner.tick(10)
     monkeypatch.undo()
     await owner.checkpoint()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -12,6 +14,7 @@ from streams.partitioner import partition_of
 from streams.parts import MemoryTable
 from streams.processor import Processor, TooManyFailures
 from streams.records import Forward, Output, StoredRecord
+from streams.stage import Input, Tick
 from tests.engine.counting import Sum, SummingStage, score, score_bytes
 
 
@@ -56,7 +59,7 @@ def test_step_after_step_that_raises_stops_rather_than_drains_the_topic() -> Non
     assert len(letters(strict.process(poison))) == 3
     strict.process([score("b", 1, 3)])  # one that succeeds: the count begins anew
     assert len(letters(strict.process(poison))) == 3
-    with pytest.raises(TooManyFailures, match=r"4 records in a row .* that is too much"):
+    with pytest.raises(TooManyFailures, match=r"4 steps in a row .* that is too much"):
         strict.process([score("a", 5000, 4)])
 
 
@@ -125,6 +128,69 @@ def test_clock_and_deadlines_survive_in_the_table() -> None:
     after = processor(table)
     assert after.waiting
     assert len(after.tick(200)) == 1
+
+
+class BrokenClock(SummingStage):
+    """Cannot be woken where the model's name says so."""
+
+    def step(self, state: Sum, inputs: Sequence[Input]) -> tuple[Sum, list[Output]]:
+        if state.key == "broken" and isinstance(inputs[0], Tick):
+            state.count = 1_000
+            raise ZeroDivisionError("no time to divide")
+        return super().step(state, inputs)
+
+
+def alerts_in(outputs: list[Output | Forward]) -> list[Alert]:
+    return [each.message for each in outputs if isinstance(each, Output) and isinstance(each.message, Alert)]
+
+
+def test_a_key_that_cannot_be_woken_is_told_of_and_holds_up_neither_time_nor_the_others() -> None:
+    table = MemoryTable()
+    now = datetime(2025, 6, 1, tzinfo=UTC)
+    one = Processor(BrokenClock(), 0, 1, table)
+    one.process([score("broken", -500, 0), score("fine", -500, 1)])
+    first, second = sorted(alerts_in(one.tick(600, now)), key=lambda alert: alert.model_name)
+    assert (first.model_name, first.kind, first.severity, first.timestamp) == ("broken", "tick_failed", "error", now)
+    assert first.message == "summing failed when time passed: ZeroDivisionError: no time to divide"
+    assert (second.model_name, second.kind) == ("fine", "woken")
+    assert one.state("broken").count == 1  # as before
+    assert one.tick(600, now) == []
+    assert not one.waiting
+    one.process([score("broken", -500, 2)])  # it waits for another deadline
+    assert len({first.event_id, *(alert.event_id for alert in alerts_in(one.tick(600, now)))}) == 2
+
+
+def test_a_key_that_could_not_be_woken_is_tried_again_when_the_partition_is_opened_again() -> None:
+    table = MemoryTable()
+    broken = Processor(BrokenClock(), 0, 1, table)
+    broken.process([score("broken", -500, 0)])
+    broken.tick(600)
+    assert [alert.kind for alert in alerts_in(Processor(SummingStage(), 0, 1, table).tick(1))] == ["woken"]
+
+
+def test_a_deadline_that_was_given_up_is_not_set_again_by_a_step_that_leaves_it() -> None:
+    class Stubborn(BrokenClock):
+        def deadline(self, state: Sum) -> int | None:
+            return 500
+
+    one = Processor(Stubborn(), 0, 1, MemoryTable())
+    one.process([score("broken", 1, 0)])
+    assert len(one.tick(600)) == 1
+    one.process([score("broken", 1, 1)])
+    assert one.tick(600) == []
+
+
+def test_too_many_keys_in_a_row_that_cannot_be_woken_are_a_fault_of_the_stage() -> None:
+    class NeverWoken(SummingStage):
+        def step(self, state: Sum, inputs: Sequence[Input]) -> tuple[Sum, list[Output]]:
+            if isinstance(inputs[0], Tick):
+                raise ZeroDivisionError("no time to divide")
+            return super().step(state, inputs)
+
+    one = Processor(NeverWoken(), 0, 1, MemoryTable(), max_failures=2)
+    one.process([score(f"m{number}", -500, number) for number in range(3)])
+    with pytest.raises(TooManyFailures, match="3 steps in a row failed"):
+        one.tick(600)
 
 
 def test_touched_keys_are_told_once() -> None:

@@ -11,12 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.monitor.stage import MonitorStage
 from agents.monitor.state import window_of
-from agents.settings import load_settings
 from streams.brokers.broker import Broker
-from streams.parts import MemoryTable
-from streams.processor import Processor
+from tests.loop.changelog import models_in
 from tests.loop.driving import JAVA, LIBRDKAFKA, Cluster, Worker, in_order
 from tests.loop.traffic import START, metrics
 
@@ -62,9 +59,7 @@ def send_slowly(cluster: Cluster, records: list[tuple[str, bytes]], seconds: flo
 
 def final_windows(cluster: Cluster) -> dict[str, np.ndarray]:
     """Each model's window of accuracies, from what the changelog holds in the end."""
-    changelog = cluster.records("monitor-changelog")  # its last value of a key counts, and none deletes it
-    table = MemoryTable({key: value for key, value in dict(changelog).items() if key and value is not None})
-    models = Processor(MonitorStage(load_settings(cluster.config)), 0, 1, table).states()
+    models = models_in(cluster).items()
     return {name: window_of(state.versions[-1].series["accuracy"], parts).values for name, (state, parts) in models}
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.monitor.stage import MonitorStage
-from agents.settings import load_settings
 from streams.brokers.broker import Broker
+from tests.loop.changelog import models_in
 from tests.loop.driving import JAVA, LIBRDKAFKA, Cluster, wait_until
 from tests.loop.traffic import accuracies
 
@@ -25,9 +24,7 @@ def cluster(real_broker: Broker, topic_prefix: str, tmp_path: Path) -> Iterator[
 
 def counted(cluster: Cluster) -> dict[str, int]:
     """How many records each model's last state has counted."""
-    stage = MonitorStage(load_settings(cluster.config))
-    last = {key.decode(): value for key, value in cluster.records("monitor-changelog") if key and key[0] and value}
-    return {name: stage.decode_state(name, value).counts["metrics"] for name, value in last.items()}
+    return {name: model.state.counts["metrics"] for name, model in models_in(cluster).items()}
 
 
 def work(cluster: Cluster, data: str = "data") -> None:
