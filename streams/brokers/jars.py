@@ -15,7 +15,8 @@ from streams.brokers.broker import Broker, BrokerError, not_started
 from streams.brokers.java import cache_folder, fetch_jars, find_java
 from streams.brokers.probe import BrokerSilent, wait_until_ready
 
-#: Quick to start and to restart: no wait for a rebalance, few internal partitions, a killed broker's session is short.
+#: Quick to start and to restart: no wait for a rebalance, few internal partitions, a killed broker's session is short,
+#: an expired transaction is aborted soon.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -40,6 +41,7 @@ share.coordinator.state.topic.min.isr=1
 transaction.state.log.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 """
 
 _LOG4J = """\

@@ -20,6 +20,7 @@ import typer
 from streams.brokers.broker import Broker
 from streams.brokers.external import ExternalBroker
 from streams.brokers.jars import JarsBroker
+from tests.chaos.disk import can_mount
 from tests.chaos.plan import plan
 from tests.chaos.run import Run
 from tests.loop.driving import Cluster
@@ -38,7 +39,9 @@ def main(
     typer.echo(f"seed {seed}; logs are in {folder}; Kafka: {servers or 'our own, which is killed too'}")
     with broker:
         cluster = Cluster(broker, f"chaos-{folder.name.rpartition('-')[2]}.", folder)
-        figures = Run(cluster, seed, plan(seed, kills, broker_faults=not servers), typer.echo).execute(seconds)
+        figures = Run(
+            cluster, seed, plan(seed, kills, broker_faults=not servers, disk_faults=can_mount()), typer.echo
+        ).execute(seconds)
     if not figures.problems:
         shutil.rmtree(folder)
     typer.echo("\n".join(figures.lines()))

@@ -10,6 +10,7 @@ from itertools import count, islice
 import numpy as np
 from confluent_kafka import Producer
 
+from tests.chaos.poison import POISON
 from tests.loop.driving import JAVA, LIBRDKAFKA
 from tests.loop.traffic import START, malformed, metrics
 
@@ -21,13 +22,14 @@ MALFORMED = "malformed"
 #: Seconds of event time between two records of the fleet, and between two sendings on the clock.
 STEP, PAUSE = 2.0, 0.05
 
-#: How many records in a thousand are an outlier, sent twice, sent with an old time, malformed.
-OUTLIERS, TWICE, LATE, BAD = 10, 10, 10, 5
+#: How many records in a thousand are an outlier, sent twice, sent with an old time, malformed, poison to the monitor's
+#: step. At the fleet's rate that is about one bad record in each batch.
+OUTLIERS, TWICE, LATE, BAD, POISONED = 10, 10, 10, 40, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A record as the fleet sends it."""
+    """A record as the fleet sends it; `malformed` ones must become dead letters, poison among them."""
 
     key: str
     value: bytes | None
@@ -36,19 +38,22 @@ class Sent:
 
 
 def stream(seed: int) -> Iterator[Sent]:
-    """Without end: accuracies that fall now and then, now and then a duplicate, a late or a malformed record."""
+    """Without end: accuracies that fall now and then, now and then a duplicate, a late or a bad record."""
     rng = np.random.default_rng(seed)
     bad = malformed(2**62)
     for number in count():
         model = int(rng.integers(MODELS))
         partitioner = (LIBRDKAFKA, JAVA)[model % 2]
-        chance = rng.integers(1000, size=4)
+        chance = rng.integers(1000, size=5)
         if chance[0] < BAD:
             key, value = next(bad)
             yield Sent(key or "", value, partitioner, malformed=True)
-        accuracy = 0.6 if chance[1] < OUTLIERS else rng.normal(0.93, 0.01)
         time = START + STEP * (number - (300 if chance[2] < LATE else 0))
         name = f"m{model}"
+        if chance[4] < POISONED:
+            poison = metrics(name, f"p{number}", time, POISON)
+            yield Sent(name, poison, partitioner, malformed=True)
+        accuracy = 0.6 if chance[1] < OUTLIERS else rng.normal(0.93, 0.01)
         record = Sent(name, metrics(name, f"e{number}", time, accuracy), partitioner)
         yield record
         if chance[3] < TWICE:

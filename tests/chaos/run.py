@@ -14,8 +14,11 @@ from confluent_kafka import KafkaException
 
 from agents.settings import load_settings
 from streams.brokers.jars import JarsBroker
+from tests.chaos.broken_worker import WOKEN
+from tests.chaos.disk import filled, small_disk
 from tests.chaos.fleet import Fleet
 from tests.chaos.plan import KILLS, Fault
+from tests.chaos.poison import fragile_monitor
 from tests.chaos.reading import behind, input_ends, read_everything
 from tests.chaos.verifier import is_malformed, verify
 from tests.chaos.workers import Workers
@@ -26,6 +29,9 @@ RATE = 300.0
 
 #: Seconds: the workers' session timeout (tests.loop.driving), and for how long a frozen broker is silent.
 SESSION, BROKER_SILENCE = 6.0, 5.0
+
+#: Seconds for which a disk is full.
+DISK_FULL_FOR = 8.0
 
 #: After so many faults everything sent until then must be committed within so many seconds, else something hangs.
 SETTLE_EVERY, SETTLE_TIMEOUT = 6, 90.0
@@ -53,10 +59,10 @@ class Figures:
         return [
             *(f"problem: {problem[:1000]}" for problem in self.problems),
             f"seed: {self.seed}",
-            f"records: {self.records}, of which {self.malformed} malformed, in {self.seconds:.0f} s",
+            f"records: {self.records}, of which {self.malformed} malformed or poison, in {self.seconds:.0f} s",
             f"faults: {self.faults.total()}, of which {kills} SIGKILLs of workers",
             *(f"  {self.faults[fault]:3} {fault}" for fault in Fault if self.faults[fault]),
-            f"workers that gave up without their broker and were restarted: {len(self.restarts)}",
+            f"workers that gave up without broker or disk and were restarted: {len(self.restarts)}",
             f"partitions that workers themselves opened again after a failed transaction: {self.mended}",
             f"outputs compared: {outputs}",
             f"verdict: {verdict}",
@@ -73,7 +79,7 @@ class Run:
         self._workers = Workers(self._config, cluster.folder, say)
         self._fleet = Fleet(cluster.broker.bootstrap_servers, f"{cluster.prefix}metrics", seed, RATE)
         self._figures = Figures(seed)
-        self._begin = time.monotonic()
+        self._begin, self._slept = time.monotonic(), 0
 
     def execute(self, seconds: float = 0.0) -> Figures:
         """Run the plan, spread over at least `seconds`; drain, stop, verify."""
@@ -142,6 +148,42 @@ class Run:
             self._workers.terminate(stand_in)
         return Fault.ZOMBIE
 
+    def _expire(self) -> Fault:
+        """Shorter than the session timeout: it is still the owner when it comes back, without its transaction."""
+        slot = self._victim()
+        self._workers.terminate(slot)
+        self._workers.start(slot, stop_at=self._random.randint(1, 15))
+        worker = self._workers.running[slot]
+        stopped = self._workers.wait_for(lambda: worker.process.poll() is not None or worker.is_stopped, seconds=40)
+        self._workers.pause(SESSION - 1.0)
+        self._workers.thaw(slot)
+        return Fault.EXPIRE if stopped else Fault.TERMINATE
+
+    def _slow(self) -> Fault:
+        slot = self._victim()
+        self._workers.terminate(slot)
+        self._workers.start(slot, sleep_at=self._random.randint(1, 30))
+        slept = self._workers.wait_for(lambda: self._workers.logged(WOKEN) > self._slept, seconds=60)
+        self._slept += slept
+        return Fault.SLOW if slept else Fault.TERMINATE
+
+    def _disk_full(self) -> Fault:
+        """A worker on a small disk of its own, which fills up; it may give up, and goes on when there is room again."""
+        slot = self._victim()
+        self._workers.terminate(slot)
+        self._workers.wipe(slot)
+        with small_disk(self._workers.data(slot)) as disk:
+            self._workers.start(slot)
+            self._workers.wait_ready()
+            self._workers.pause(self._random.uniform(0.5, 3.0))
+            self._workers.running[slot].disturbed = True
+            with filled(disk):
+                self._workers.pause(DISK_FULL_FOR)
+            self._workers.pause(self._random.uniform(0.5, 3.0))
+            self._workers.terminate(slot)
+        self._workers.start(slot)
+        return Fault.DISK_FULL
+
     def _terminate(self) -> Fault:
         slot = self._victim()
         self._workers.terminate(slot)
@@ -165,6 +207,15 @@ class Run:
         broker.start()
         self._workers.broker_is_back()
         return Fault.BROKER_KILL
+
+    def _broker_away(self) -> Fault:
+        broker = self._own_broker()
+        self._workers.broker_goes()
+        broker.kill()
+        self._workers.pause(self._random.uniform(12.0, 20.0))
+        broker.start()
+        self._workers.broker_is_back()
+        return Fault.BROKER_AWAY
 
     def _broker_freeze(self) -> Fault:
         process = self._own_broker().process_id
@@ -219,7 +270,8 @@ class Run:
 
     def _verify(self) -> None:
         seen, figures = read_everything(self._cluster), self._figures
-        verdict = verify(seen, load_settings(self._config))
+        with fragile_monitor():
+            verdict = verify(seen, load_settings(self._config))
         if len(seen.metrics) != figures.records:
             figures.problems.append(f"{figures.records} records acknowledged, {len(seen.metrics)} on the topic")
         figures.malformed = sum(map(is_malformed, seen.metrics))
@@ -233,8 +285,12 @@ _STRIKES: dict[Fault, Callable[[Run], Fault]] = {
     Fault.KILL_AND_WIPE: Run._kill_and_wipe,
     Fault.KILL_IN_COMMIT: Run._kill_in_commit,
     Fault.ZOMBIE: Run._zombie,
+    Fault.EXPIRE: Run._expire,
+    Fault.SLOW: Run._slow,
+    Fault.DISK_FULL: Run._disk_full,
     Fault.TERMINATE: Run._terminate,
     Fault.SCALE: Run._scale,
     Fault.BROKER_KILL: Run._broker_kill,
     Fault.BROKER_FREEZE: Run._broker_freeze,
+    Fault.BROKER_AWAY: Run._broker_away,
 }

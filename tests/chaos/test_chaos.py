@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.brokers.broker import Broker
-from tests.chaos.plan import KILLS, SHORT, Fault, plan
+from tests.chaos.plan import BROKER_FAULTS, KILLS, SHORT, Fault, plan
 from tests.chaos.run import Run
 from tests.loop.driving import Cluster
 
@@ -30,4 +30,5 @@ def test_a_plan_holds_as_many_kills_as_asked_for_and_every_other_fault() -> None
     assert sum(fault in KILLS for fault in faults) == 30
     assert faults.count(Fault.BROKER_KILL) == 5
     assert set(faults) == set(Fault)
-    assert Fault.BROKER_KILL not in plan(1, 30, broker_faults=False)
+    spared = plan(1, 30, broker_faults=False, disk_faults=False)
+    assert not {*BROKER_FAULTS, Fault.DISK_FULL} & set(spared)

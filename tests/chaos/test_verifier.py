@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,11 +21,12 @@ from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
 from tests.chaos.fleet import MALFORMED, Sent, stream
+from tests.chaos.poison import fragile_monitor
 from tests.chaos.verifier import Json, Seen, StageSeen, is_malformed, order_told, verify
 from tests.loop.driving import PARTITIONS
 
 SETTINGS = Settings()
-RECORDS = 8_000
+RECORDS = 6_500
 MODEL, INTERNAL = "m1", "monitor-internal"
 HOME = partition_of(MODEL, PARTITIONS)
 TOPICS = ("drift", "retrain", "alerts", "dead-letter")
@@ -34,6 +35,12 @@ TOPICS = ("drift", "retrain", "alerts", "dead-letter")
 def stored(number: int, sent: Sent) -> StoredRecord:
     headers = [(MALFORMED, b"1")] if sent.malformed else []
     return StoredRecord("metrics", 0, number, number, sent.key.encode(), sent.value, headers)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fragile() -> Iterator[None]:
+    with fragile_monitor():
+        yield
 
 
 @pytest.fixture(scope="module")

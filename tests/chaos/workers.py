@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ READY_TIMEOUT, STOP_TIMEOUT = 90.0, 20.0
 
 @dataclass
 class Running:
-    """A process and its log. `disturbed`: the broker was away while it ran, so that it may give up."""
+    """A process and its log. `disturbed`: the broker was away or its disk full while it ran, so that it may give up."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -30,6 +30,12 @@ class Running:
     @property
     def is_ready(self) -> bool:
         return b'"ready"' in self.log.read_bytes()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether SIGSTOP has stopped it."""
+        status = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "T"
 
     @property
     def last_words(self) -> str:
@@ -50,38 +56,37 @@ class Workers:
     broker_is_away: bool = False
     _started: int = 0
 
-    def start(self, slot: int, die_at: int | None = None) -> None:
-        """Start a worker and return at once; with `die_at` one that kills itself in that commit, before RocksDB."""
-        module = "agents.cli.main" if die_at is None else "tests.loop.dying_worker"
+    def start(self, slot: int, **faults: int) -> None:
+        """Start a worker and return at once; `faults` are those of `tests.chaos.broken_worker`, in small letters."""
         log = self.folder / f"worker-{self._started:03}-slot-{slot}.log"
         self._started += 1
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, "worker", "--config", str(self.config)],
-                env=self._environment(slot, die_at),
+                [sys.executable, "-m", "tests.chaos.broken_worker", "worker", "--config", str(self.config)],
+                env=self._environment(slot, faults),
                 cwd=ROOT,
                 stderr=stderr,
                 stdout=subprocess.DEVNULL,
             )
-        self.running[slot] = Running(process, log, self.broker_is_away, die_at is not None)
+        self.running[slot] = Running(process, log, self.broker_is_away, "die_at" in faults)
 
-    def _environment(self, slot: int, die_at: int | None) -> dict[str, str]:
+    def _environment(self, slot: int, faults: Mapping[str, int]) -> dict[str, str]:
         """The caller's own settings are left out: they would win over the file."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VISUTILITY_")}
         own = {
             "PYTHONPATH": str(ROOT),
             "VISUTILITY_LOG_FORMAT": "json",
-            "VISUTILITY_DATA_DIR": str(self._data(slot)),
-            "DIE_AT": str(die_at),
+            "VISUTILITY_DATA_DIR": str(self.data(slot)),
         }
-        return kept | own
+        return kept | own | {name.upper(): str(value) for name, value in faults.items()}
 
-    def _data(self, slot: int) -> Path:
+    def data(self, slot: int) -> Path:
+        """The data folder of a slot."""
         return self.folder / f"data-{slot}"
 
     def wipe(self, slot: int) -> None:
         """Remove the data folder of a slot whose worker has ended."""
-        shutil.rmtree(self._data(slot), ignore_errors=True)
+        shutil.rmtree(self.data(slot), ignore_errors=True)
 
     def kill(self, slot: int) -> None:
         """SIGKILL, as an out-of-memory killer would."""
@@ -164,6 +169,15 @@ class Workers:
         if worker.process.returncode != -signal.SIGKILL:
             self._problem(f"a worker ended by itself: exit code {worker.process.returncode}; {worker.last_words}")
             return False
+        return True
+
+    def wait_for(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something has happened; whether it has within the time."""
+        end = time.monotonic() + seconds
+        while not met():
+            if time.monotonic() > end:
+                return False
+            self.pause(0.1)
         return True
 
     def logged(self, text: str) -> int:
