@@ -11,6 +11,8 @@ from typing import Literal, TextIO
 from rich.console import Console
 from rich.logging import RichHandler
 
+from streams.troubles import BrokerTroubles, watch
+
 LogFormat = Literal["auto", "human", "json"]
 
 #: Libraries that narrate at info what only their developers want to read.
@@ -68,16 +70,17 @@ def configure_logging(log_format: LogFormat = "auto", level: str = "info", strea
     """Send all logging to `stream` (stderr), replacing what was configured before.
 
     "auto" is "human" where the stream is a terminal, else "json". `level` is debug, info, warning or error; the
-    libraries below stay at warning unless it is debug.
+    libraries below stay at warning unless it is debug, and of what aiokafka says while a broker is away little is left.
     """
     target = stream or sys.stderr
     terminal = target.isatty()
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
-    root.addHandler(
-        _handler(("human" if terminal else "json") if log_format == "auto" else log_format, target, terminal)
-    )
+    handler = _handler(("human" if terminal else "json") if log_format == "auto" else log_format, target, terminal)
+    if level != "debug":
+        handler.addFilter(BrokerTroubles(on_away=watch))
+    root.addHandler(handler)
     root.setLevel(level.upper())
     for name in (*CHATTY, *CHATTY_SERVICES):
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
