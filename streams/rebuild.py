@@ -13,13 +13,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from streams.checks import locked_folder
 from streams.identity import TOPICS_KEY, remember
 from streams.metadata import describe_topics
 from streams.origin import INTERNAL
 from streams.outbox import CommitOffsets, PlainOutbox, TransactionalOutbox
 from streams.settings import EngineSettings
 from streams.topics import create_topics, wanted_topics
-from streams.worker import locked_folder
 
 #: Seconds until a deleted topic is gone.
 _GONE_TIMEOUT = 30.0
@@ -44,7 +44,7 @@ async def rebuild(settings: EngineSettings, stage: str, topics: Sequence[str], r
     """Delete a stage's state, on Kafka and in this data folder; `topics` are its inputs without prefix.
 
     The next worker reads each input from its beginning, and the internal topic from its end: what was forwarded is
-    forwarded again. Raises `WorkerActive`, `DataFolderBusy`, `TopicsUnfit`, KafkaError.
+    forwarded again. Raises `WorkerActive`, `DataFolderUnfit`, `TopicsUnfit`, KafkaError.
     """
     inputs, internal = [settings.topic(name) for name in topics], settings.topic(f"{stage}{INTERNAL}")
     folder = settings.data_dir / stage

@@ -10,6 +10,9 @@ from typing import Literal
 #: state, a dead letter. Kafka's own limit of 1 MiB a topic would let one such record stop a partition for ever.
 LARGEST_RECORD = 16 * 2**20
 
+#: How the topic of a stage's state ends.
+CHANGELOG = "-changelog"
+
 Delivery = Literal["exactly_once", "at_least_once"]
 OnLostRecords = Literal["stop", "continue"]
 
@@ -49,7 +52,7 @@ class EngineSettings:
 
     def changelog(self, stage: str) -> str:
         """The topic that holds a stage's state."""
-        return f"{self.topic_prefix}{stage}-changelog"
+        return f"{self.topic_prefix}{stage}{CHANGELOG}"
 
     def transactional_id(self, stage: str, partition: int) -> str:
         """The transactional producer of one partition of a stage; who initialises it last owns the partition."""

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.topics import TOPICS, TopicSpec, internal_topic
-from streams.settings import LARGEST_RECORD, EngineSettings
+from streams.settings import CHANGELOG, LARGEST_RECORD, EngineSettings
 
 _TOPIC_ALREADY_EXISTS = 36
 
@@ -19,6 +20,10 @@ _ROOMY = {"max.message.bytes": str(LARGEST_RECORD)}
 
 #: Seconds until a created topic has leaders everywhere.
 _VISIBLE_TIMEOUT = 20.0
+
+
+#: Seconds within which a broker must answer at all.
+ANSWER_TIMEOUT = 10.0
 
 
 class TopicsUnfit(RuntimeError):
@@ -66,6 +71,9 @@ async def create_topics(
         elif missing:
             await admin.describe_topics([topic.name for topic in missing])
         problems = await _await_visible(admin, wanted)
+        if not problems:
+            states = [topic for topic in wanted if topic.name.endswith(CHANGELOG)]
+            problems = config_faults(states, await _configs(admin, states, {topic.name: 0 for topic in states}))
     if problems:
         raise TopicsUnfit("\n".join(problems))
     return [topic.name for topic in missing]
@@ -74,7 +82,8 @@ async def create_topics(
 async def check_topics(bootstrap_servers: str, wanted: Sequence[WantedTopic]) -> list[str]:
     """What is wrong with the broker's topics, one line each; empty if nothing is. Creates none."""
     async with _admin(bootstrap_servers) as admin:
-        return faults(wanted, await _partitions(admin))
+        existing = await _partitions(admin)
+        return faults(wanted, existing) + config_faults(wanted, await _configs(admin, wanted, existing))
 
 
 def faults(wanted: Sequence[WantedTopic], existing: Mapping[str, int]) -> list[str]:
@@ -90,6 +99,45 @@ def faults(wanted: Sequence[WantedTopic], existing: Mapping[str, int]) -> list[s
                 f"partitioned together: set partitions = {found}, or use another topic_prefix"
             )
     return problems
+
+
+def config_faults(wanted: Sequence[WantedTopic], found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Compare what matters of topics' settings with those of existing ones: too small records, and state that goes."""
+    problems = []
+    for topic in wanted:
+        config = found.get(topic.name, {})
+        policy, wanted_policy = config.get("cleanup.policy"), topic.config.get("cleanup.policy")
+        if policy is not None and wanted_policy is not None and policy != wanted_policy:
+            what = "its records must stay for ever" if wanted_policy == "compact" else "records of one key would go"
+            problems.append(
+                f"topic {topic.name} has cleanup.policy={policy}, wanted is {wanted_policy}: {what}; change it with"
+                f" kafka-configs --alter --topic {topic.name} --add-config cleanup.policy={wanted_policy}"
+            )
+        size, wanted_size = config.get("max.message.bytes"), topic.config.get("max.message.bytes")
+        if size is not None and wanted_size is not None and int(size) < int(wanted_size):
+            problems.append(
+                f"topic {topic.name} has max.message.bytes={size}, wanted is {wanted_size}: one large record could stop"
+                f" a partition; change it with kafka-configs --alter --topic {topic.name} --add-config"
+                f" max.message.bytes={wanted_size}"
+            )
+    return problems
+
+
+async def _configs(
+    admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic], existing: Mapping[str, int]
+) -> dict[str, dict[str, str]]:
+    """The settings of those topics that exist, by name; nothing from a broker that does not tell."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in wanted if topic.name in existing]
+    try:
+        answers = await admin.describe_configs(asked) if asked else []
+    except (KafkaError, NotImplementedError):
+        return {}
+    resources = [resource for answer in answers for resource in answer.to_object()["resources"]]
+    return {
+        each["resource_name"]: {entry["config_names"]: entry["config_value"] for entry in each["config_entries"]}
+        for each in resources
+        if each["error_code"] == 0
+    }
 
 
 async def _create(admin: AIOKafkaAdminClient, missing: Sequence[WantedTopic], replication_factor: int) -> None:
@@ -140,7 +188,7 @@ async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:
 async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
-        await admin.start()
+        await _start(admin, bootstrap_servers)
         yield admin
     except KafkaConnectionError as problem:
         raise TopicsUnfit(f"no Kafka broker answers at {bootstrap_servers}; check the address") from problem
@@ -148,3 +196,14 @@ async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
         raise TopicsUnfit(f"the broker at {bootstrap_servers} refused: {problem}") from problem
     finally:
         await admin.close()
+
+
+async def _start(admin: AIOKafkaAdminClient, bootstrap_servers: str) -> None:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            await admin.start()
+    except TimeoutError as problem:
+        raise TopicsUnfit(
+            f"no Kafka broker answered at {bootstrap_servers} within {ANSWER_TIMEOUT:g} s; check the address, and that"
+            " it is a plain-text listener"
+        ) from problem

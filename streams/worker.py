@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from streams.app import make_app
+from streams.checks import check_store, check_transactions, locked_folder
 from streams.owner import Listener
 from streams.settings import EngineSettings
 from streams.stage import Stage
@@ -21,10 +20,6 @@ log = logging.getLogger(__name__)
 
 #: SIGTERM ends a worker within ten seconds: half for the last checkpoints, the rest for Faust's own services.
 CHECKPOINT_TIMEOUT, STOP_TIMEOUT = 4.0, 3.0
-
-
-class DataFolderBusy(RuntimeError):
-    """Another worker uses the data folder."""
 
 
 class StreamWorker:
@@ -51,11 +46,19 @@ class StreamWorker:
         return self._apps[stage]
 
     async def start(self) -> None:
-        """Join the groups, restore what is assigned and begin to work. Raises `DataFolderBusy`, `StateMismatch`."""
+        """Join the groups, restore what is assigned and begin to work.
+
+        Raises `DataFolderUnfit`, `NoTransactions`, `WrongStore`, `StateMismatch`.
+        """
         _collect_rarely()
         for stage in self._stages:
             self._cleanup.enter_context(locked_folder(self._settings.data_dir / stage.name))
-            self._apps[stage.name] = make_app(stage, self._settings, self._listeners.get(stage.name, ()))
+        if self._settings.delivery == "exactly_once":
+            await asyncio.gather(*(check_transactions(self._settings, stage.name) for stage in self._stages))
+        for stage in self._stages:
+            app = make_app(stage, self._settings, self._listeners.get(stage.name, ()))
+            check_store(app)
+            self._apps[stage.name] = app
         starts = asyncio.gather(*(app.start() for app in self._apps.values()))
         failed = asyncio.ensure_future(self.wait())
         either: set[asyncio.Future[Any]] = {starts, failed}
@@ -104,16 +107,3 @@ async def _crash(app: StageApp) -> None:
     while not app.crashed:  # noqa: ASYNC110 - Faust has no event that outlives a restart of the service
         await asyncio.sleep(0.2)
     raise app.crash_reason or RuntimeError(f"{app.conf.id} crashed")
-
-
-def locked_folder(folder: Path) -> ExitStack:
-    """Hold a folder for this process, until the stack is closed or the process dies."""
-    stack = ExitStack()
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = stack.enter_context((folder / "LOCK").open("w"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as problem:
-        stack.close()
-        raise DataFolderBusy(f"{folder} is used by another worker; give each worker its own data_dir") from problem
-    return stack

@@ -47,12 +47,12 @@ def rebuild(
 def _rebuild(settings: Settings, stage: str) -> dict[str, list[int]]:
     from agents.cli import kafka
     from agents.worker import engine_settings
+    from streams.checks import DataFolderUnfit
     from streams.rebuild import WorkerActive, rebuild
     from streams.topics import TopicsUnfit
-    from streams.worker import DataFolderBusy
 
     work = rebuild(engine_settings(settings), stage, INPUTS[stage], settings.replication_factor)
     try:
         return {topic: list(offsets) for topic, offsets in kafka.run(work, settings).offsets.items()}
-    except (WorkerActive, DataFolderBusy, TopicsUnfit) as problem:
+    except (WorkerActive, DataFolderUnfit, TopicsUnfit) as problem:
         raise CommandFailed(str(problem)) from None

@@ -57,8 +57,11 @@ def _stage_seen(cluster: Cluster, stage: Stage[Any]) -> StageSeen:
     return StageSeen(stage, cluster.prefix, inputs, _state(cluster, stage.name))
 
 
-def read(cluster: Cluster, topic: str) -> Iterator[StoredRecord]:
-    """The committed records of a topic, a partition after the other."""
+def read(cluster: Cluster, topic: str, ends: Mapping[int, int] | None = None) -> Iterator[StoredRecord]:
+    """The committed records of a topic, a partition after the other.
+
+    Up to the end; where writing goes on, no reader may ever get there, and `ends` by partition say how far to read.
+    """
     options = {
         "bootstrap.servers": cluster.broker.bootstrap_servers,
         "group.id": f"{cluster.prefix}verifier",
@@ -70,12 +73,14 @@ def read(cluster: Cluster, topic: str) -> Iterator[StoredRecord]:
     try:
         for partition in range(PARTITIONS):
             consumer.assign([TopicPartition(f"{cluster.prefix}{topic}", partition, 0)])
-            yield from _to_the_end(consumer)
+            end = None if ends is None else ends[partition]
+            if end != 0:
+                yield from _to_the_end(consumer, end)
     finally:
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer) -> Iterator[StoredRecord]:
+def _to_the_end(consumer: Consumer, end: int | None) -> Iterator[StoredRecord]:
     while True:
         message = consumer.poll(30)
         if message is None:
@@ -85,6 +90,8 @@ def _to_the_end(consumer: Consumer) -> Iterator[StoredRecord]:
         _, timestamp = message.timestamp()
         place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
         headers = [(name, value) for name, value in dict(message.headers() or ()).items() if isinstance(value, bytes)]
+        if end is not None and place[2] >= end:
+            return
         yield StoredRecord(*place, timestamp, message.key(), message.value(), headers)
 
 
@@ -130,7 +137,8 @@ def input_ends(cluster: Cluster) -> dict[tuple[str, str, int], int]:
     for stage, topic in INPUTS.items():
         for tp, end in _ends(admin, [f"{cluster.prefix}{topic}"], IsolationLevel.READ_COMMITTED).items():
             found[stage, tp.topic, tp.partition] = end
-        for record in read(cluster, f"{stage}{INTERNAL}"):
+        internal = _ends(admin, [f"{cluster.prefix}{stage}{INTERNAL}"], IsolationLevel.READ_COMMITTED)
+        for record in read(cluster, f"{stage}{INTERNAL}", {tp.partition: end for tp, end in internal.items()}):
             if not is_cut(record):  # a cut is committed with the next checkpoint, whenever that is
                 found[stage, record.topic, record.partition] = record.offset + 1
     return found

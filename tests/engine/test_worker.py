@@ -12,11 +12,11 @@ import pytest
 import rocksdict
 
 from streams.brokers.broker import Broker
+from streams.checks import DataFolderBusy
 from streams.identity import StateMismatch
 from streams.partitioner import partition_of
 from streams.records import Headers
 from streams.store import ROCKSDB_OPTIONS, CheckpointedTable, OverlayStore
-from streams.worker import DataFolderBusy
 from tests.engine.counting import SummingStage, score_bytes
 from tests.engine.live import Live, count_in, engine_of, eventually, until
 

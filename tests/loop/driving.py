@@ -231,7 +231,7 @@ def _unread(consumer: Consumer, committed: TopicPartition) -> int:
         return 0
     consumer.assign([TopicPartition(committed.topic, committed.partition, max(committed.offset, low))])
     found = 0
-    while (message := consumer.poll(10)) is not None and message.error() is None:
+    while (message := consumer.poll(10)) is not None and message.error() is None and (message.offset() or 0) < high:
         found += not (message.key() is None and CUT_HEADER in (message.headers() or ()))
     return found
 
