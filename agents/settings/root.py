@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
     tune: list[TuneRule] = Field(default_factory=list)
+    trial_processes: Annotated[WholeNumber, Field(ge=1, le=1_000)] | None = None
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
 

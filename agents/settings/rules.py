@@ -53,6 +53,18 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _sampler(text: str) -> str:
+    from agents.tuner.samplers import sampler_name  # brings numpy along, which not every command needs
+
+    return sampler_name(text)
+
+
+def _pruner(text: str) -> str:
+    from agents.tuner.pruners import pruner_name
+
+    return pruner_name(text)
+
+
 def _false_is_none(value: object) -> object:
     """TOML has no null, so `false` switches an optional table off."""
     return None if value is False else value
@@ -60,6 +72,7 @@ def _false_is_none(value: object) -> object:
 
 Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
 MetricName = Annotated[str, BeforeValidator(_metric_name)]
+Options = Annotated[dict[str, bool | int | float | str], Field(max_length=100)]
 Pattern = Annotated[str, Field(min_length=1, max_length=249)]
 
 
@@ -176,10 +189,19 @@ class TuneRule(Rule):
     """How the models that match are tuned when a retrain request comes."""
 
     objective: Annotated[str, AfterValidator(_objective)]
-    sampler: Literal["random"] = "random"
-    trials: Annotated[int, Field(ge=1, le=100_000)] = 10
+    options: Options = Field(default_factory=dict)
+    sampler: Annotated[str, AfterValidator(_sampler)] = "random"
+    sampler_options: Options = Field(default_factory=dict)
+    pruner: Annotated[str, AfterValidator(_pruner)] = "none"
+    pruner_options: Options = Field(default_factory=dict)
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 10
     parallel: Annotated[int, Field(ge=1, le=1_000)] = 1
+    ahead: Annotated[int, Field(ge=0, le=1_000)] = 1
     timeout: PositiveDuration = timedelta(seconds=60)
+    memory_mb: Annotated[int, Field(ge=64, le=10_000_000)] | None = None
+    deadline: PositiveDuration = timedelta(hours=1)
+    time_budget: PositiveDuration | None = None
+    target_score: FiniteFloat | None = None
     direction: Literal["maximize", "minimize"] = "maximize"
     space: Annotated[dict[str, Any], Field(min_length=1)]
     seed: Annotated[int, Field(ge=0)] = 0
@@ -189,3 +211,13 @@ class TuneRule(Rule):
     def _can_be_sampled(cls, space: dict[str, Any]) -> dict[str, Any]:
         parse_space(space)
         return space
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        from agents.tuner.pruners import make_pruner
+        from agents.tuner.samplers import make_sampler
+
+        make_pruner(self.pruner, **self.pruner_options)
+        if self.sampler in ("random", "grid"):  # what decay needs is in the incumbent, what Optuna takes in Optuna
+            make_sampler(self.sampler, self.space, 0, **self.sampler_options)
+        return self

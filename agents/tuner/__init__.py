@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents.tuner.objective import ObjectiveError, RunningTrial, TrainedModel, load_objective
-    from agents.tuner.sampler import Sampler, Trial
+    from agents.tuner.objective import ObjectiveError, RunningTrial, TrainedModel, TrialPruned, load_objective
+    from agents.tuner.pruners import make_pruner
+    from agents.tuner.sampler import Sampler, SearchSpaceExhausted, Trial
     from agents.tuner.samplers import make_sampler
     from agents.tuner.space import InvalidSpace, parse_space
     from agents.tuner.tuning import tune
@@ -20,8 +21,11 @@ _HOMES = {
     "ObjectiveError": "objective",
     "RunningTrial": "objective",
     "TrainedModel": "objective",
+    "TrialPruned": "objective",
     "load_objective": "objective",
+    "make_pruner": "pruners",
     "Sampler": "sampler",
+    "SearchSpaceExhausted": "sampler",
     "Trial": "sampler",
     "make_sampler": "samplers",
     "InvalidSpace": "space",
@@ -34,9 +38,12 @@ __all__ = [
     "ObjectiveError",
     "RunningTrial",
     "Sampler",
+    "SearchSpaceExhausted",
     "TrainedModel",
     "Trial",
+    "TrialPruned",
     "load_objective",
+    "make_pruner",
     "make_sampler",
     "parse_space",
     "tune",

@@ -20,8 +20,11 @@ The name may also lead to an object (or a class, which is then called without ar
 - `trial.params` has the hyperparameters, `trial.seed` a seed of this trial's own, `trial.number` counts from 0,
   `trial.request` is the `RetrainRequest`, `trial.incumbent` the hyperparameters of the version now in service.
 - `trial.report(step, value)` notes a value on the way; an objective that returns None scores what it reported last.
+  `if trial.should_prune(): raise TrialPruned` after a report ends a trial that is not worth finishing.
 - Without `load_data`, `data` is None. An objective that takes one argument is called with the trial alone.
 - Without `train`, the new version's artifact is a JSON document of the hyperparameters.
+- A class is given `options` of the settings as keyword arguments. `cross_validation` is a class of that kind that comes
+  along: a scikit-learn estimator and data in the settings alone (`agents.tuner.cross_validation`).
 - To raise, hang, crash, print or return NaN fails the trial alone: each runs in a process of a pool, with a time limit.
 """
 
@@ -38,19 +41,34 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from agents.tuner.pruners import falls_short
 from agents.tuner.space import Params
 from schemas.retrain import RetrainRequest
 
 ENTRY_POINTS = "visutility.objectives"
+
+BUILT_IN = {"cross_validation": "agents.tuner.cross_validation:CrossValidation"}
+"""Objectives that come along, by name."""
+
+
+MAX_STEPS = 10_000
+"""Steps that a trial may report."""
 
 
 class ObjectiveError(ValueError):
     """An objective that cannot be loaded, or that broke the protocol. The text is one line."""
 
 
+class TrialPruned(Exception):
+    """Raised by an objective that ends early because `should_prune` said so; its score is what it reported last."""
+
+
 @dataclass(slots=True)
 class RunningTrial:
-    """What an objective gets to know about the trial it runs."""
+    """What an objective gets to know about the trial it runs.
+
+    `bounds` are the values that the pruner wants reached, by step; `maximize` tells whether more is better.
+    """
 
     number: int
     params: Params
@@ -58,10 +76,24 @@ class RunningTrial:
     request: RetrainRequest | None = None
     incumbent: Params = field(default_factory=dict)
     reports: dict[int, float] = field(default_factory=dict)
+    bounds: Mapping[int, float] = field(default_factory=dict)
+    maximize: bool = True
 
     def report(self, step: int, value: float) -> None:
-        """Note the score after `step` (an epoch, a fold). Raises `ObjectiveError` if it is no finite number."""
+        """Note the finite score after `step` (an epoch, a fold), which counts from 0. Raises `ObjectiveError`."""
+        given: Any = step  # whatever the user's code passes
+        if type(given) is not int or not 0 <= given < MAX_STEPS:
+            raise ObjectiveError(f"expected a step from 0 to {MAX_STEPS - 1}, reported was {step!r}")
         self.reports[step] = _finite(value, f"reported at step {step}")
+
+    @property
+    def latest(self) -> float | None:
+        """What was reported for the last step; None before the first report."""
+        return self.reports[max(self.reports)] if self.reports else None
+
+    def should_prune(self) -> bool:
+        """Whether the latest report falls short of what a trial must have reached by then."""
+        return falls_short(self.reports, self.bounds, self.maximize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +114,18 @@ class LoadedObjective:
         self._train: Callable[..., Any] | None = _companion("train", function, companions)
         self._takes_data = _positional(function) != 1
 
-    def load_data(self, request: RetrainRequest) -> Any:
-        """The data for the trials of this request; None if the objective has no `load_data`."""
+    def load_data(self, request: RetrainRequest | None) -> Any:
+        """The data for the trials of this request; None if the objective has no `load_data`.
+
+        Without Kafka there is no request either.
+        """
         return None if self._load_data is None else self._load_data(request)
 
     def score(self, trial: RunningTrial, data: Any) -> float:
-        """Run one trial and return its score, a finite number."""
+        """Run one trial and return its score, a finite number. Raises `TrialPruned` if the trial ended early."""
         result = self._function(trial, data) if self._takes_data else self._function(trial)
-        if result is None and trial.reports:
-            return list(trial.reports.values())[-1]
+        if result is None and trial.latest is not None:
+            return trial.latest
         if isinstance(result, Mapping):
             if "score" not in result:
                 raise ObjectiveError(f"returned a dict without the key 'score'; its keys: {sorted(map(str, result))}")
@@ -108,26 +143,58 @@ class LoadedObjective:
         return TrainedModel(model.artifact, metrics)
 
 
-def load_objective(name: str) -> LoadedObjective:
+def load_objective(name: str, options: Mapping[str, Any] | None = None) -> LoadedObjective:
     """The objective of an import path `package.module:function` or of an entry point of `visutility.objectives`.
 
-    The working folder counts as a place for modules, after all others. Raises `ObjectiveError`.
+    `options` are keyword arguments for an objective that is a class. The working folder counts as a place for modules,
+    after all others. Raises `ObjectiveError`.
     """
+    name = BUILT_IN.get(name, name)
     if ":" in name:
-        return _by_import_path(name)
+        return _by_import_path(name, options or {})
     found = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     if name not in found:
         known = ", ".join(sorted(found)) or "none is installed"
         raise ObjectiveError(
             f"objective {name!r}: expected 'package.module:function' or an entry point of {ENTRY_POINTS} ({known})"
         )
-    return _by_import_path(found[name].split("[")[0].strip())
+    return _by_import_path(found[name].split("[")[0].strip(), options or {})
 
 
-def _by_import_path(name: str) -> LoadedObjective:
+def import_by_path(name: str) -> Any:
+    """What an import path `package.module:attribute` leads to. Raises `ObjectiveError`."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise ObjectiveError(f"{name!r}: expected 'package.module:attribute'")
+    return _resolved(name, module_name, attribute)[1]
+
+
+def _by_import_path(name: str, options: Mapping[str, Any]) -> LoadedObjective:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise ObjectiveError(f"objective {name!r}: expected 'package.module:function'")
+    module, found = _resolved(name, module_name, attribute)
+    if inspect.isclass(found):
+        found = _instance(name, found, options)
+    elif options:
+        raise ObjectiveError(f"objective {name!r}: options are for a class, this is a {type(found).__name__}")
+    if not callable(found):
+        raise ObjectiveError(f"objective {name!r}: expected something to call, got {type(found).__name__}")
+    # Companions of a function are looked for in its module; an object's or a nested function's only in itself.
+    return LoadedObjective(name, found, module if inspect.isfunction(found) and "." not in attribute else None)
+
+
+def _instance(name: str, kind: type, options: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**options)
+    except ObjectiveError as problem:
+        raise ObjectiveError(f"objective {name!r}: {problem}") from problem
+    except TypeError as problem:
+        raise ObjectiveError(f"objective {name!r}: its options do not fit: {problem}") from problem
+
+
+def _resolved(name: str, module_name: str, attribute: str) -> tuple[Any, Any]:
+    """The module, and what its attribute leads to."""
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # a console script's path does not hold it, and that is where users' code lies
     module = found = _module(name, module_name)
@@ -135,12 +202,7 @@ def _by_import_path(name: str) -> LoadedObjective:
         if not hasattr(found, part):
             raise ObjectiveError(f"objective {name!r}: {module_name} has no {attribute!r}")
         found = getattr(found, part)
-    if inspect.isclass(found):
-        found = found()
-    if not callable(found):
-        raise ObjectiveError(f"objective {name!r}: expected something to call, got {type(found).__name__}")
-    # Companions of a function are looked for in its module; an object's or a nested function's only in itself.
-    return LoadedObjective(name, found, module if inspect.isfunction(found) and "." not in attribute else None)
+    return module, found
 
 
 def _module(name: str, module_name: str) -> Any:

@@ -73,11 +73,10 @@ class FloatRange(_Parameter):
         if self.log:
             value = _geometric(self.min, self.max, position)
         elif self.step is not None:
-            # A share of a step is added, or 0.1, 0.2 and 0.3 in steps of 0.1 would end at 0.2.
-            count = math.floor((self.max - self.min) / self.step + 1e-9) + 1
+            count = step_count(self)
             value = self.min + self.step * min(int(position * count), count - 1)
         else:
-            value = self.min * (1 - position) + self.max * position  # the difference of the bounds may overflow
+            value = _linear(self.min, self.max, position)
         return min(max(value, self.min), self.max)
 
 
@@ -129,6 +128,36 @@ def sample_at(space: Space, positions: list[float]) -> Params:
     return {name: parameter.at(u) for (name, parameter), u in zip(space.items(), positions, strict=True)}
 
 
+def defaults_of(space: Space) -> Params:
+    """A value for each parameter where nothing better is known: the middle of a range, the first choice, False."""
+    return {
+        name: parameter.at(0.5 if isinstance(parameter, IntRange | FloatRange) else 0.0)
+        for name, parameter in space.items()
+    }
+
+
+def step_count(parameter: IntRange | FloatRange) -> int:
+    """How many values a range with a step has."""
+    # A share of a step is added, or 0.1, 0.2 and 0.3 in steps of 0.1 would end at 0.2.
+    return math.floor((parameter.max - parameter.min) / (parameter.step or 1) + 1e-9) + 1
+
+
+def grid_of(parameter: Parameter, points: int) -> list[ParamValue]:
+    """The values of a grid: all of a choice, a flag or a range with a step; else `points`, both ends included."""
+    if isinstance(parameter, Choice):
+        return list(parameter.choices)
+    if isinstance(parameter, Flag):
+        return [False, True]
+    if isinstance(parameter, FloatRange):
+        if parameter.step is not None:
+            return [parameter.at((n + 0.5) / step_count(parameter)) for n in range(step_count(parameter))]
+        return [parameter.at(n / (points - 1)) for n in range(points)]
+    if parameter.step > 1 or parameter.max - parameter.min < points:
+        return list(range(parameter.min, parameter.max + 1, parameter.step))
+    between = _geometric if parameter.log else _linear
+    return list(dict.fromkeys(round(between(parameter.min, parameter.max, n / (points - 1))) for n in range(points)))
+
+
 def _parse_parameter(name: Any, value: Any) -> Parameter:
     if not isinstance(name, str) or not 1 <= len(name) <= 256:
         raise InvalidSpace(f"space: expected names of 1 to 256 characters, got {name!r}"[:120])
@@ -161,6 +190,10 @@ def _check_bounds(low: float, high: float, log: bool, step: float | None) -> Non
         raise ValueError(f"log needs bounds above 0, got min {low}")
     if log and step is not None:
         raise ValueError("log and step exclude each other")
+
+
+def _linear(low: float, high: float, position: float) -> float:
+    return low * (1 - position) + high * position  # the difference of the bounds may overflow
 
 
 def _geometric(low: float, high: float, position: float) -> float:

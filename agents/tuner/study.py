@@ -12,6 +12,7 @@ from uuid import uuid5
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.settings import TuneRule
+from agents.tuner.sampler import Trial
 from agents.tuner.samplers import make_sampler
 from agents.tuner.versions import split_version
 from agents.tuner.work import TRAINING_TIMEOUTS, TrainingWork, TrialWork, Work
@@ -99,7 +100,7 @@ class Study(BaseModel):
         """Ask for as many trials as may run side by side. They are in the state before they run, so none is lost."""
         while len(self.asked) < self.plan.trials and len(self.asked) - len(self.told) < self.plan.parallel:
             sampler = make_sampler(self.plan.sampler, self.plan.space, self._seed())
-            sampler.restore(self.asked, {number: told.score for number, told in self.told.items()})
+            sampler.replay([Trial(number, params) for number, params in sorted(self.asked.items())])
             trial = sampler.ask()
             self.asked[trial.number] = trial.params
 

@@ -6,9 +6,11 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from agents.tuner.objective import LoadedObjective, RunningTrial, load_objective
+from agents.tuner.objective import LoadedObjective, RunningTrial, TrialPruned, load_objective
+from agents.tuner.pruners import Ended, make_pruner
+from agents.tuner.sampler import SearchSpaceExhausted
 from agents.tuner.samplers import make_sampler
 from agents.tuner.worker import error_line
 from schemas.ids import output_id
@@ -16,7 +18,7 @@ from schemas.trials import TrialResult, TrialState
 
 
 def tune(
-    objective: Callable[..., Any] | str,
+    objective: Callable[..., Any] | LoadedObjective | str,
     space: Mapping[str, Any],
     trials: int,
     *,
@@ -24,14 +26,20 @@ def tune(
     seed: int | None = None,
     data: Any = None,
     model_name: str = "local",
+    direction: Literal["maximize", "minimize"] = "maximize",
+    pruner: str = "none",
+    pruner_params: Mapping[str, Any] | None = None,
     **sampler_params: Any,
 ) -> list[TrialResult]:
     """Run `trials` trials of an objective and return how each ended, in order. A trial that raises has failed.
 
     `objective(trial, data)` (or `objective(trial)`) returns a finite score or a dict with the key "score"; it may also
-    be named by import path or entry point (`agents.tuner.objective`). `space` is a search space as data. The same
-    `seed` gives the same parameters; None takes another one each time. It runs in this process, so nothing ends a
-    trial that hangs. Raises `ValueError` for an unusable space, sampler, seed, objective or number of trials.
+    be named by import path or entry point, or loaded already (`agents.tuner.objective`). `data` None means what its
+    `load_data` gives without a request, if it was loaded. `space` is a search space as data. The same
+    `seed` gives the same parameters; None takes another one each time. `direction` tells whether the sampler looks for
+    the highest or the lowest score. Fewer results come back where the sampler has tried everything. It runs in this
+    process, so nothing ends a trial that hangs. Raises `ValueError` for an unusable space, sampler, pruner, seed,
+    objective or number of trials.
 
     >>> results = tune(lambda trial: -abs(trial.params["lr"] - 0.05), {"lr": [0.0, 1.0]}, trials=20, seed=1)
     >>> abs(max(results, key=lambda result: result.score).params["lr"] - 0.05) < 0.2
@@ -43,12 +51,23 @@ def tune(
     loaded = _loaded(objective)
     chooser = make_sampler(sampler, space, seed, **sampler_params)
     study_id = output_id("tuner", model_name, "", "score", "", loaded.name, "study", seed or 0)
+    if direction not in ("maximize", "minimize"):
+        raise ValueError(f"direction: expected maximize or minimize, got {direction!r}")
+    stopper, curves, maximize = make_pruner(pruner, **(pruner_params or {})), list[Ended](), direction == "maximize"
+    if data is None and not callable(objective):
+        data = loaded.load_data(None)
     results = []
     for _ in range(trials):
-        trial = chooser.ask()
-        running = RunningTrial(trial.number, dict(trial.params), _trial_seed(seed or 0, trial.number))
-        score, error, seconds = _run(loaded, running, data)
-        chooser.tell(trial.number, score)
+        try:
+            trial = chooser.ask()
+        except SearchSpaceExhausted:
+            break
+        bounds = stopper.bounds(trial.number, curves, maximize)
+        own_seed = _trial_seed(seed or 0, trial.number)
+        running = RunningTrial(trial.number, dict(trial.params), own_seed, bounds=bounds, maximize=maximize)
+        score, state, error, seconds = _run(loaded, running, data)
+        curves.append(Ended(trial.number, running.reports, state is TrialState.COMPLETE))
+        chooser.tell(trial.number, score if score is None or maximize else -score)
         results.append(
             TrialResult(
                 event_id=output_id("tuner", model_name, "", "score", "", loaded.name, "trial_result", trial.number),
@@ -59,7 +78,7 @@ def tune(
                 number=trial.number,
                 params=trial.params,
                 score=score,
-                state=TrialState.COMPLETE if error is None else TrialState.FAILED,
+                state=state,
                 duration_seconds=seconds,
                 error=error,
             )
@@ -67,7 +86,9 @@ def tune(
     return results
 
 
-def _loaded(objective: Callable[..., Any] | str) -> LoadedObjective:
+def _loaded(objective: Callable[..., Any] | LoadedObjective | str) -> LoadedObjective:
+    if isinstance(objective, LoadedObjective):
+        return objective
     if isinstance(objective, str):
         return load_objective(objective)
     if not callable(objective):
@@ -76,14 +97,18 @@ def _loaded(objective: Callable[..., Any] | str) -> LoadedObjective:
     return LoadedObjective(getattr(function, "__qualname__", type(function).__name__), function)
 
 
-def _run(objective: LoadedObjective, trial: RunningTrial, data: Any) -> tuple[float | None, str | None, float]:
+def _run(
+    objective: LoadedObjective, trial: RunningTrial, data: Any
+) -> tuple[float | None, TrialState, str | None, float]:
     began = time.perf_counter()
-    score, error = None, None
+    score, state, error = None, TrialState.COMPLETE, None
     try:
         score = objective.score(trial, data)
+    except TrialPruned:
+        score, state = trial.latest, TrialState.PRUNED
     except Exception as problem:  # noqa: BLE001 (whatever the user's code raises fails its trial alone)
-        error = error_line(problem)
-    return score, error, time.perf_counter() - began
+        state, error = TrialState.FAILED, error_line(problem)
+    return score, state, error, time.perf_counter() - began
 
 
 def _trial_seed(seed: int, number: int) -> int:

@@ -1,0 +1,1 @@
+"""Objectives to start from; each is run by a test."""
