@@ -13,10 +13,12 @@ from agents.monitor.agent import SubscriberListener
 from agents.monitor.stage import MonitorStage
 from agents.retrain.agent import RequestDispatcher
 from agents.retrain.stage import RetrainStage
+from agents.runner.agent import TrialRunner
 from agents.settings import Settings
-from agents.tuner.agent import TrialRunner
+from agents.tuner.agent import StudyRunner
+from agents.tuner.pool import TrialPool
 from agents.tuner.stage import TunerStage
-from agents.tuner.study import TunerState
+from agents.tuner.state import TunerState
 from schemas.message import Message
 from streams.owner import Commit, Listener
 from streams.partitioner import partition_of
@@ -56,19 +58,23 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 class Worker:
-    """Runs the stages that `settings.agents` names. Start it, wait for a failure or a signal, stop it."""
+    """Runs the stages that `settings.agents` names, and trials. Start it, wait for a failure or a signal, stop it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._engine = settings, engine_settings(settings)
         self._listeners: dict[str, list[Listener[Any]]] = {"monitor": [SubscriberListener(settings)]}
-        self._trials: TrialRunner | None = None
+        self._studies: StudyRunner | None = None
+        self._pool = TrialPool(settings.trial_processes)
+        self._trials = TrialRunner(self._engine, self._pool) if "runner" in settings.agents else None
         self._dispatcher = RequestDispatcher(settings, self._engine)
-        self._streams = StreamWorker(self._stages(), self._engine, self._listeners)
+        stages = self._stages()
+        self._streams = StreamWorker(stages, self._engine, self._listeners) if stages else None
 
     @property
     def ready(self) -> bool:
-        """Whether every stage has its partitions restored and is reading."""
-        return self._streams.ready
+        """Whether every stage has its partitions restored and is reading, and the runner has joined its group."""
+        runs_trials = self._trials is None or self._trials.joined.is_set()
+        return runs_trials and (self._streams is None or self._streams.ready)
 
     async def start(self) -> None:
         """Create what topics are missing, then join, restore and begin."""
@@ -77,23 +83,30 @@ class Worker:
         with _quiet("aiokafka"):
             await create_topics(
                 self._engine.bootstrap_servers,
-                wanted_topics(self._engine, self._settings.agents),
+                wanted_topics(self._engine, self._settings.topic_stages),
                 replication_factor=self._settings.replication_factor,
             )
-        await self._streams.start()
+        if self._trials is not None:
+            await self._trials.start()
+        if self._streams is not None:
+            await self._streams.start()
+        if self._trials is not None:
+            await self._trials.joined.wait()
         if "retrain" in self._settings.agents:
             await self._dispatcher.start()
 
     async def wait(self) -> None:
         """Return never; raise what made a stage fail."""
-        await self._streams.wait()
+        await (asyncio.Event().wait() if self._streams is None else self._streams.wait())
 
     async def stop(self) -> None:
         """Checkpoint, leave the groups, end running trials. Takes less than ten seconds."""
-        if self._trials is not None:
-            await self._trials.close()
-        await self._dispatcher.stop()
-        await self._streams.stop()
+        if self._studies is not None:
+            await self._studies.close()
+        await asyncio.gather(*(part.stop() for part in (self._trials, self._dispatcher) if part is not None))
+        await self._pool.close()
+        if self._streams is not None:
+            await self._streams.stop()
 
     def _stages(self) -> list[Stage[Any]]:
         stages: dict[str, Stage[Any]] = {}
@@ -102,23 +115,24 @@ class Worker:
                 stages[name] = MonitorStage(self._settings)
             elif name == "retrain":
                 stages[name] = RetrainStage(self._settings)
-            else:
+            elif name == "tuner":
                 stages[name] = tuner = TunerStage(self._settings)
-                self._trials = TrialRunner(tuner, self._feed, self._settings.data_dir / "artifacts")
-                self._listeners[name] = [TrialListener(self._trials)]
+                self._studies = StudyRunner(tuner, self._feed, self._settings.data_dir / "artifacts", self._pool)
+                self._listeners[name] = [StudyListener(self._studies)]
         return list(stages.values())
 
     def _feed(self, model_name: str, message: Message) -> None:
         partition = partition_of(model_name, self._settings.partitions)
-        self._streams.app("tuner").engine.feed(partition, message)
+        if self._streams is not None:
+            self._streams.app("tuner").engine.feed(partition, message)
 
 
-class TrialListener:
-    """Keeps the trial runner in step with what is durable: a trial begins only after the commit that asked for it."""
+class StudyListener:
+    """Keeps the studies' runner in step with what is durable: work begins only after the commit that names it."""
 
     wants_events = False
 
-    def __init__(self, runner: TrialRunner) -> None:
+    def __init__(self, runner: StudyRunner) -> None:
         self._runner = runner
 
     def opened(self, partition: int, processor: Processor[TunerState]) -> None:

@@ -69,4 +69,19 @@ class TrainingFinished(OutputMessage):
     error: Text | None = None
 
 
-InternalMessage = Annotated[Cut | OperatorAction | TrainingFinished, Field(discriminator="type")]
+class TrialsAsked(OutputMessage):
+    """A sampler chose what to try next: `params` of the trials from number `first` on.
+
+    `timestamp` is the time on the clock. With `exhausted`, the reason, there is nothing more to try; with an `error`
+    the sampler failed.
+    """
+
+    type: Literal["trials_asked"] = "trials_asked"
+    study_id: Identifier
+    first: Count
+    params: Annotated[list[Params], Field(max_length=10_000)]
+    exhausted: Text | None = None
+    error: Text | None = None
+
+
+InternalMessage = Annotated[Cut | OperatorAction | TrainingFinished | TrialsAsked, Field(discriminator="type")]

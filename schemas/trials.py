@@ -20,7 +20,10 @@ class TrialState(StrEnum):
 
 
 class TrialResult(OutputMessage):
-    """A trial ended. `number` counts the study's trials from 0; a failed one has an `error` and no `score`."""
+    """A trial ended. `number` counts the study's trials from 0; a failed one has an `error` and no `score`.
+
+    A `late` one did not count: its trial had been given up, or its study had ended.
+    """
 
     type: Literal["trial_result"] = "trial_result"
     trial_id: Identifier
@@ -31,6 +34,7 @@ class TrialResult(OutputMessage):
     state: TrialState
     duration_seconds: NonNegative
     error: Text | None = None
+    late: bool = False
 
 
 class StudyFinished(OutputMessage):

@@ -7,7 +7,7 @@ Reading is strict: an unknown key or a bad value raises `SettingsError`, one lin
 from __future__ import annotations
 
 from agents.settings.load import DEFAULT_FILE, SettingsError, load_settings
-from agents.settings.root import AGENTS, Settings
+from agents.settings.root import AGENTS, STAGES, Settings
 from agents.settings.rules import (
     METRICS,
     RATIO_METRICS,
@@ -25,6 +25,7 @@ __all__ = [
     "DEFAULT_FILE",
     "METRICS",
     "RATIO_METRICS",
+    "STAGES",
     "DeliverySettings",
     "DetectorSettings",
     "ExternalDriftSettings",

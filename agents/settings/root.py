@@ -13,10 +13,12 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
 from streams.duration import Duration, PositiveDuration
 
-Agent = Literal["monitor", "retrain", "tuner"]
+Agent = Literal["monitor", "retrain", "tuner", "runner"]
 
 AGENTS: tuple[Agent, ...] = get_args(Agent)
-"""The stages a worker can run."""
+"""What a worker can run: the stages, and the runner of trials, which is none: it has no state."""
+
+STAGES: tuple[Agent, ...] = ("monitor", "retrain", "tuner")
 
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,100}")
@@ -66,6 +68,12 @@ class Settings(BaseSettings):
     trial_processes: Annotated[WholeNumber, Field(ge=1, le=1_000)] | None = None
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
+
+    @property
+    def topic_stages(self) -> list[str]:
+        """The stages whose topics the agents of this worker use."""
+        wanted = {"tuner" if agent == "runner" else agent for agent in self.agents}
+        return [stage for stage in STAGES if stage in wanted]
 
     @classmethod
     def settings_customise_sources(

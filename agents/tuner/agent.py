@@ -1,4 +1,4 @@
-"""The tuner's shell: runs what `TunerStage.work` names, and feeds the results back as messages."""
+"""The tuner's shell: does what `TunerStage.work` names, and feeds the results back as messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.tuner.pool import TrialPool
+from agents.tuner.sampling import SamplingCall, choose, is_light
 from agents.tuner.stage import TunerStage
-from agents.tuner.study import TunerState
-from agents.tuner.work import TrialWork, Work
-from agents.tuner.worker import TrainingCall, TrialCall, error_line
+from agents.tuner.state import TunerState
+from agents.tuner.work import SamplingWork, TrainingWork, Work
+from agents.tuner.worker import TrainingCall, error_line
 from schemas.message import Message
 
 log = logging.getLogger(__name__)
@@ -23,17 +25,18 @@ Feed = Callable[[str, Message], Awaitable[None] | None]
 Place = tuple[int, str]
 
 
-class TrialRunner:
-    """Runs the trials and trainings of all models of this process. All methods belong to one event loop.
+class StudyRunner:
+    """Asks the samplers and trains the winners of all models of this process. All methods belong to one event loop.
 
     Call `reconcile` for a model after each commit that changed it and when its partition was restored, `drop` when a
     partition is lost or its transaction was aborted (its results were then lost with it, so what the restored state
     names runs again). `feed` gets each result once; if it raises, the work is done anew at the next `reconcile`.
     """
 
-    def __init__(self, stage: TunerStage, feed: Feed, artifacts: Path, pool: TrialPool | None = None) -> None:
+    def __init__(self, stage: TunerStage, feed: Feed, artifacts: Path, pool: TrialPool) -> None:
+        """`pool` runs the trainings; whoever made it closes it."""
         self._stage, self._feed, self._artifacts = stage, feed, str(artifacts.absolute())
-        self._pool = pool or TrialPool()
+        self._pool, self._samplers = pool, TrialPool(workers=1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: dict[Place, dict[str, asyncio.Task[None]]] = {}
         # Fed back, but perhaps not in the state yet: a commit of something else must not start it again.
@@ -76,7 +79,7 @@ class TrialRunner:
             del self._fed[place]
 
     async def close(self) -> None:
-        """Cancel everything and end the processes."""
+        """Cancel everything and end the samplers' process."""
         self._closed = True
         tasks = list(self._tasks)
         self._running.clear()
@@ -84,7 +87,7 @@ class TrialRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._pool.close()
+        await self._samplers.close()
 
     async def _do(self, place: Place, work: Work) -> None:
         try:
@@ -113,14 +116,22 @@ class TrialRunner:
             self._forget_if_idle(place)
 
     async def _result(self, work: Work) -> Message:
-        request = work.request.to_json()
-        if isinstance(work, TrialWork):
-            limit = work.timeout_seconds
-            trial = TrialCall(work.objective, request, work.number, work.params, work.seed, work.incumbent, limit)
-            ended = await self._pool.run_trial(trial)
-            return work.result(ended.score, ended.error, ended.seconds)
-        training = TrainingCall(work.objective, request, work.params, self._artifacts, work.timeout_seconds)
-        ended = await self._pool.run_training(training)
+        return await (self._choose(work) if isinstance(work, SamplingWork) else self._train(work))
+
+    async def _choose(self, work: SamplingWork) -> Message:
+        history = list(work.history())
+        call = SamplingCall(work.study_id, work.sampler, work.space, work.seed, work.options, history, work.count)
+        if is_light(work.sampler):
+            chosen, error = choose(call), None
+        else:
+            ended = await self._samplers.run_sampling(call)
+            chosen, error = ended.chosen, ended.error
+        return work.result(datetime.now(UTC), chosen.params, chosen.exhausted, error)
+
+    async def _train(self, work: TrainingWork) -> Message:
+        request, limit = work.request.to_json(), work.timeout_seconds
+        call = TrainingCall(work.objective, request, work.params, self._artifacts, limit, work.options)
+        ended = await self._pool.run_training(call)
         return work.result(ended.url, ended.sha256, ended.metrics, ended.error, ended.seconds)
 
     def _forget_if_idle(self, place: Place) -> None:

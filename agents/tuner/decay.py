@@ -14,7 +14,7 @@ RATES = ("learning_rate", "lr", "learning_rate_init", "eta")
 
 
 class Decay(AskAndTell):
-    """Trial n has the learning rate of the incumbent times `factor` to the power n + 1, but at least `floor`.
+    """Each trial has `factor` times the least learning rate so far, the incumbent's at first, but at least `floor`.
 
     `incumbent` are the hyperparameters of the version in service, which are kept but for the rate; those it lacks are
     the space's defaults. `parameter` names the rate, which is otherwise looked for under `RATES`. Once the rate is at
@@ -49,8 +49,8 @@ class Decay(AskAndTell):
             raise ValueError(f"decay: expected a positive number as {self._parameter!r}, got {rate!r}")
 
     def _choose(self, number: int) -> Params:
-        previous = self._base[self._parameter] if number == 0 else self._asked[number - 1].get(self._parameter)
-        rate = float(previous or 0)
+        rates = [self._base[self._parameter], *(params.get(self._parameter) for params in self._asked.values())]
+        rate = min(float(rate) for rate in rates if rate is not None)  # not the last: a lost trial is asked again
         if rate <= self._floor:
             raise SearchSpaceExhausted(f"{self._parameter} is at its floor of {self._floor:g}")
         return {**self._base, self._parameter: max(rate * self._factor, self._floor)}

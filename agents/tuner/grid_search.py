@@ -35,11 +35,22 @@ class GridSearch(AskAndTell):
         self._axes = {name: grid_of(parameter, points) for name, parameter in space.items()}
         self._size = math.prod(len(axis) for axis in self._axes.values())
         self._start, self._stride = self._walk()
+        self._place = 0
+        self._seen: set[str] = set()
 
     def _choose(self, number: int) -> Params:
-        if number >= self._size:
-            raise SearchSpaceExhausted(f"all {self._size} combinations of the grid were asked")
-        rest, params = (self._start + number * self._stride) % self._size, Params()
+        while self._place < self._size:
+            params = self._at(self._place)
+            if _key(params) not in self._seen:
+                return params
+            self._place += 1
+        raise SearchSpaceExhausted(f"all {self._size} combinations of the grid were asked")
+
+    def _note(self, params: Params) -> None:
+        self._seen.add(_key(params))
+
+    def _at(self, place: int) -> Params:
+        rest, params = (self._start + place * self._stride) % self._size, Params()
         for name, axis in self._axes.items():
             rest, index = divmod(rest, len(axis))
             params[name] = axis[index]
@@ -55,3 +66,7 @@ class GridSearch(AskAndTell):
         while math.gcd(stride, self._size) != 1:
             stride += 1
         return int(drawn[0] * self._size), stride
+
+
+def _key(params: Params) -> str:
+    return repr(sorted(params.items()))  # as text, for 1, 1.0 and True are different choices

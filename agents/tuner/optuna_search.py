@@ -64,9 +64,8 @@ class OptunaSearch(AskAndTell):
         super().__init__(space, seed)
         self.name, self._kind, self._given = kind, KINDS[kind], options
         if missing := [module for module in ("optuna", *self._kind.needs) if find_spec(module) is None]:
-            raise ValueError(
-                f"sampler {kind!r} needs {' and '.join(missing)}: pip install 'visutility-streams[{EXTRA}]'"
-            )
+            remedy = f"pip install 'visutility-streams[{EXTRA}]'" + (" scipy" if "scipy" in missing else "")
+            raise ValueError(f"sampler {kind!r} needs {' and '.join(missing)}: {remedy}")
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)

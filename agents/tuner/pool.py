@@ -1,4 +1,4 @@
-"""Processes that run trials and trainings, off the event loop and at low priority.
+"""Processes that run trials, trainings and samplers, off the event loop and at low priority.
 
 Each call gets a result, whatever happens to it: an objective that raises, hangs past its limit, returns NaN or ends its
 process is a failed call with a one-line reason, and the next call finds a fresh process.
@@ -17,9 +17,19 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from agents.tuner.worker import Ended, TrainingCall, TrialCall, error_line, run_training, run_trial, start_worker
+from agents.tuner.sampling import SamplingCall
+from agents.tuner.worker import (
+    Ended,
+    TrainingCall,
+    TrialCall,
+    error_line,
+    run_sampling,
+    run_training,
+    run_trial,
+    start_worker,
+)
 
-C = TypeVar("C", TrialCall, TrainingCall)
+C = TypeVar("C", TrialCall, TrainingCall, SamplingCall)
 
 NICENESS = 10
 MAX_WORKERS = 4
@@ -39,7 +49,7 @@ class TrialPool:
     """
 
     def __init__(self, workers: int | None = None, loading_seconds: float = LOADING_SECONDS) -> None:
-        self._workers = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+        self.workers = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
         self._loading_seconds = loading_seconds
         self._pool: ProcessPool | None = None
         self._pending: dict[Future[Ended], ProcessPool] = {}
@@ -52,6 +62,10 @@ class TrialPool:
     async def run_training(self, call: TrainingCall) -> Ended:
         """Run a final training; cancelling this ends its process."""
         return await self._run(run_training, call)
+
+    async def run_sampling(self, call: SamplingCall) -> Ended:
+        """Ask a sampler; a pool of one process keeps it in memory between calls."""
+        return await self._run(run_sampling, call)
 
     async def close(self) -> None:
         """End all processes, in the middle of what they do. Calls still awaited are cancelled."""
@@ -81,7 +95,7 @@ class TrialPool:
     def _new_pool(self) -> ProcessPool:
         # Spawned, not forked: a fork copies the locks of librdkafka's and RocksDB's threads in whatever state.
         spawn = multiprocessing.get_context("spawn")
-        return ProcessPool(self._workers, TASKS_PER_PROCESS, start_worker, (NICENESS,), spawn)
+        return ProcessPool(self.workers, TASKS_PER_PROCESS, start_worker, (NICENESS,), spawn)
 
     def _schedule(self, pool: ProcessPool, function: Callable[[C], Ended], call: C) -> Future[Ended]:
         limit = call.limit_seconds + self._loading_seconds

@@ -86,6 +86,7 @@ class AskAndTell(ABC):
         """The next trial; see `Sampler.ask`."""
         trial = Trial(len(self._asked), self._choose(len(self._asked)))
         self._asked[trial.number] = dict(trial.params)
+        self._note(trial.params)
         return trial
 
     def tell(self, number: int, score: float | None) -> None:
@@ -106,6 +107,7 @@ class AskAndTell(ABC):
             else:
                 self._force(event)
                 self._asked[event.number] = dict(event.params)
+                self._note(event.params)
 
     def snapshot(self) -> str:
         """Everything it knows, as JSON; see `Sampler.snapshot`."""
@@ -121,7 +123,10 @@ class AskAndTell(ABC):
     def _choose(self, number: int) -> Params:
         """The hyperparameters of the trial with this number, which was not asked before."""
 
-    def _force(self, trial: Trial) -> None:  # noqa: B027 - most samplers have nothing to do
+    def _note(self, params: Params) -> None:  # noqa: B027 - most samplers have nothing to do
+        """Take notice of what was asked, here or elsewhere."""
+
+    def _force(self, trial: Trial) -> None:  # noqa: B027 - the same
         """Take notice of a trial that was asked elsewhere; for samplers that keep more than its params."""
 
     def _learn(self, number: int, score: float | None) -> None:  # noqa: B027 - the same

@@ -1,11 +1,13 @@
 """The tuner as a pure stage: retrain requests in; trial results, finished studies and new model versions out.
 
-The step runs no trial. After each step `work(state)` names what should be running; a shell runs it and feeds back
-`TrialResult` and `TrainingFinished`, which the step takes as events. After a crash `work` of the restored state names
-the rest again, so what was lost is run anew; what was told counts once, whoever tells it again.
+The step runs no trial and asks no sampler. After each step `work(state)` names what should be done for the study; a
+shell does it and feeds back `TrialsAsked` and `TrainingFinished`, which the step takes as events. After a crash `work`
+of the restored state names it again. Trials go out as `TrialRequest`s, once they are in the state; runners send their
+`EpochEnd`s and `TrialResult`s to the stage's internal topic, as often as they like: what is told counts once, and is
+then published on `trials`. A trial of which nothing is heard by its deadline has failed, and is asked again.
 
-A study takes a block of the key's sequence numbers: one for each trial, then training, end and version. So the ids of
-its outputs do not depend on which of two trials that run side by side ends first.
+A study takes a block of the key's sequence numbers, and each trial has one of them. So the ids of its outputs do not
+depend on which of two trials that run side by side ends first.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from typing import Annotated, Literal, cast
 from pydantic import Field
 
 from agents.settings import Settings
-from agents.tuner.study import STAGE, Plan, Study, Told, TunerState
+from agents.tuner.plan import Plan
+from agents.tuner.state import TunerState
+from agents.tuner.study import ATTEMPTS, STAGE, Study, Told
 from agents.tuner.versions import next_version, split_version
 from agents.tuner.work import Work
 from schemas.alerts import Alert
+from schemas.experiments import EpochEnd
 from schemas.ids import output_id
-from schemas.internal import TrainingFinished
+from schemas.internal import TrainingFinished, TrialsAsked
 from schemas.message import InvalidMessage, Message
 from schemas.models import ModelAlias, ModelVersion, version_key
 from schemas.parse import parser_for
@@ -35,9 +40,14 @@ from streams.stage import Input, Tick
 MAX_WAITING = 16
 """Requests of one model that may wait behind the running study; one more is refused with an alert."""
 
-_FORMAT = b"1"  # first byte of an encoded state; raise it when the layout changes
+_FORMAT = b"2"  # first byte of an encoded state; raise it when the layout changes
 
-TunerInput = Annotated[RetrainRequest | ModelVersion | ModelAlias, Field(discriminator="type")]
+TunerInput = Annotated[RetrainRequest | ModelVersion | ModelAlias | TrialResult | EpochEnd, Field(discriminator="type")]
+"""What is on `retrain` and `models`; and on `tuner-internal` what runners send."""
+
+SCORE = "score"
+"""The metric of an `EpochEnd` that pruners look at."""
+
 Severity = Literal["info", "warning", "error"]
 
 
@@ -52,7 +62,7 @@ class TunerStage:
         self._parse = parser_for(TunerInput)
 
     def decode(self, value: bytes | None, headers: Headers) -> Message | None:
-        """A retrain request, a model version or an alias; None for a tombstone. Raises `InvalidMessage`."""
+        """The message in a record; None for a tombstone. Raises `InvalidMessage`."""
         return None if value is None else self._parse(value, headers)
 
     def new_state(self, key: str, parts: Parts | None = None) -> TunerState:
@@ -70,38 +80,61 @@ class TunerStage:
         return TunerState.model_validate_json(data[1:])
 
     def deadline(self, state: TunerState) -> int | None:
-        """The tuner waits for results, never for time."""
-        return None
+        """When the next result is overdue, or the study's time is up."""
+        return None if state.running is None else state.running.deadline
 
     def work(self, state: TunerState) -> list[Work]:
-        """What should be running for this model now; each piece has the same `id` whenever it is named again."""
-        return state.studies[0].work() if state.studies else []
+        """What should be done for this model now; each piece has the same `id` whenever it is named again."""
+        return [] if state.running is None else state.running.work()
 
     def step(self, state: TunerState, inputs: Sequence[Input]) -> tuple[TunerState, list[Output]]:
-        """Apply requests, versions and results in their order."""
+        """Apply requests, versions, results and ticks in their order."""
         outputs: list[Output] = []
         for item in inputs:
-            if not isinstance(item, Tick):
-                outputs += self._apply(state, item.message)
+            if isinstance(item, Tick):
+                outputs += self._tick(state, item.clock)
+            else:
+                outputs += self._apply(state, item.message, item.clock)
+            outputs += _go_on(state, item.clock)
         return state, outputs
 
-    def _apply(self, state: TunerState, message: Message) -> list[Output]:
+    def _apply(self, state: TunerState, message: Message, clock: int) -> list[Output]:
         match message:
             case RetrainRequest():
-                return self._request(state, message)
+                return self._request(state, message, clock)
             case ModelVersion():
                 state.know_version(message.version, dict(message.hyperparameters))
+            case TrialsAsked():
+                _trials_asked(state, message, clock)
+            case EpochEnd():
+                _epoch_end(state, message)
             case TrialResult():
                 return self._trial_result(state, message)
             case TrainingFinished():
-                return self._training_finished(state, message)
+                return self._training_finished(state, message, clock)
             case ModelAlias():
                 pass
             case _:
                 raise InvalidMessage(f"type: the tuner has no use for {message.type!r}")
         return []
 
-    def _request(self, state: TunerState, request: RetrainRequest) -> list[Output]:
+    def _tick(self, state: TunerState, clock: int) -> list[Output]:
+        """Give up what is overdue."""
+        study, outputs = state.running, list[Output]()
+        if study is None or study.trials_ended:
+            return []
+        budget = study.plan.time_budget_ms
+        if budget is not None and clock >= study.began + budget:
+            study.stopped = f"its time of {budget / 1000:g} s was up"
+            return []
+        for number in study.out:
+            if clock >= study.handed[number]:
+                study.lose(number)
+                state.owe(study.id, [number])
+                outputs.append(_published(study, number, 0.0))
+        return outputs
+
+    def _request(self, state: TunerState, request: RetrainRequest, clock: int) -> list[Output]:
         if state.knows_request(request.event_id):
             return []
         rule = self._settings.tune_rule(request.model_name)
@@ -113,77 +146,132 @@ class TunerStage:
             text = f"{MAX_WAITING} requests of {request.model_name!r} wait for its running study: one more was refused"
             return _fire(state, request, "tuner_queue_full", "warning", text)
         plan = Plan.of(rule)
-        study = Study(request=request, plan=plan, first=state.take_sequence(plan.trials + 3))
+        # A trial may be handed out several times, each time with a number of its own.
+        study = Study(request=request, plan=plan, first=state.take_sequence(plan.trials * ATTEMPTS + 1))
         state.studies.append(study)
         if len(state.studies) == 1:
-            _begin(state)
+            _begin(state, clock)
         return []
 
     def _trial_result(self, state: TunerState, result: TrialResult) -> list[Output]:
-        study = _running(state, result.study_id)
-        if study is None or result.number not in study.asked or result.number in study.told:
-            return []  # late, or told before
+        study = state.study(result.study_id)
+        if study is None or result.number in study.told or result.number not in study.handed:
+            return _late(state, result)  # or told before, or never handed out
         error = _error_of(result)
-        study.told[result.number] = Told(score=result.score if error is None else None, error=error)
-        published = {
-            "event_id": study.output_id("trial_result", result.number),
-            "model_version": study.request.model_version,
-            "timestamp": study.request.timestamp,
-            "labels": study.request.labels,
-            "trial_id": study.trial_id(result.number),
-            "params": study.asked[result.number],
-            "score": study.told[result.number].score,
-            "state": TrialState.COMPLETE if error is None else TrialState.FAILED,
-            "error": error,
-        }
-        outputs = [Output("trials", result.model_name, result.model_copy(update=published))]
-        study.ask_ahead()
-        if study.trials_ended and study.best is None:
-            last = study.told[max(study.told)].error
-            outputs += _end(state, study, f"none of {study.plan.trials} trials completed; the last one: {last}")
-        return outputs
+        pruned = error is None and result.state is TrialState.PRUNED
+        study.told[result.number] = told = Told(score=None if error else result.score, error=error, pruned=pruned)
+        if told.score is not None and not pruned and study.plan.reaches_target(told.score):
+            study.stopped = f"trial {result.number} reached the target of {study.plan.target_score:g}"
+        return [_published(study, result.number, result.duration_seconds)]
 
-    def _training_finished(self, state: TunerState, training: TrainingFinished) -> list[Output]:
-        study = _running(state, training.study_id)
+    def _training_finished(self, state: TunerState, training: TrainingFinished, clock: int) -> list[Output]:
+        study = state.study(training.study_id)
         if study is None or not study.trials_ended or study.best is None:
             return []
         if training.error is not None or training.sha256 is None:
             reason = training.error or "it left no artifact"
-            return _end(state, study, f"training with the best trial's parameters failed: {reason}")
+            return _end(state, study, f"training with the best trial's parameters failed: {reason}", clock)
         version = _version_of(state, study, training)
         state.know_version(version.version, dict(version.hyperparameters))
         key = version_key(version.model_name, version.version)
-        return [*_end(state, study, None), Output("models", key, version, partition_key=version.model_name)]
+        return [*_end(state, study, None, clock), Output("models", key, version, partition_key=version.model_name)]
 
 
-def _begin(state: TunerState) -> None:
+def _begin(state: TunerState, clock: int) -> None:
     """Start the study whose turn it is."""
-    if state.studies:
-        study = state.studies[0]
+    if state.running is not None:
+        study = state.running
+        study.began = clock
         if study.request.model_version in ("", state.latest):
             study.incumbent = state.hyperparameters
-        study.ask_ahead()
 
 
-def _running(state: TunerState, study_id: str) -> Study | None:
-    return state.studies[0] if state.studies and state.studies[0].id == study_id else None
+def _trials_asked(state: TunerState, asked: TrialsAsked, clock: int) -> None:
+    study = state.study(asked.study_id)
+    if study is None or asked.first != len(study.asked):
+        return  # a lost trial took the number meanwhile: the sampler is asked again, with that in its history
+    for params in asked.params[: study.to_ask]:
+        study.ask(params)
+    if asked.error is None:
+        study.wall, study.wall_clock = asked.timestamp, clock
+    else:
+        study.exhausted = f"the sampler failed: {asked.error}"
+    study.exhausted = study.exhausted or asked.exhausted
+
+
+def _epoch_end(state: TunerState, report: EpochEnd) -> None:
+    study_id, _, number = report.run_id.rpartition(":")
+    study = state.study(study_id)
+    if study is not None and number.isdecimal() and int(number) in study.handed and SCORE in report.metrics:
+        study.reports.setdefault(int(number), {})[report.epoch] = report.metrics[SCORE]
+
+
+def _late(state: TunerState, result: TrialResult) -> list[Output]:
+    """What came after its trial was given up or its study had ended is recorded, once, and changes nothing."""
+    if not state.settle(result.study_id, result.number):
+        return []
+    name, version, sequence = result.model_name, result.model_version, state.take_sequence()
+    update = {"event_id": output_id(STAGE, name, version, "", "", "", "late_trial_result", sequence), "late": True}
+    return [Output("trials", name, result.model_copy(update=update))]
+
+
+def _go_on(state: TunerState, clock: int) -> list[Output]:
+    """Hand out what may be handed out; end the study where nothing is left to do but nothing is won."""
+    study = state.running
+    if study is None:
+        return []
+    outputs = [Output("trial-requests", request.trial_id, request) for request in study.hand_out(clock)]
+    if study.trials_ended and study.best is None:
+        return outputs + _end(state, study, _why_nothing_won(study), clock)
+    return outputs
+
+
+def _published(study: Study, number: int, seconds: float) -> Output:
+    """A trial's result as everybody sees it."""
+    told, cause = study.told[number], study.request
+    ended = TrialState.PRUNED if told.pruned else TrialState.COMPLETE
+    result = TrialResult(
+        event_id=study.output_id("trial_result", number),
+        model_name=cause.model_name,
+        model_version=cause.model_version,
+        timestamp=cause.timestamp,
+        labels=cause.labels,
+        trial_id=study.trial_id(number),
+        study_id=study.id,
+        number=number,
+        params=study.asked[number],
+        score=told.score,
+        state=ended if told.error is None else TrialState.FAILED,
+        duration_seconds=seconds,
+        error=told.error,
+    )
+    return Output("trials", cause.model_name, result)
 
 
 def _error_of(result: TrialResult) -> str | None:
     """Why a trial has no score; None if it has one."""
-    if result.state is TrialState.COMPLETE and result.score is not None and math.isfinite(result.score):
+    if result.state is not TrialState.FAILED and result.score is not None and math.isfinite(result.score):
         return None
     return result.error or "ended without a score"
 
 
-def _end(state: TunerState, study: Study, failure: str | None) -> list[Output]:
+def _why_nothing_won(study: Study) -> str:
+    if not study.told:
+        return study.stopped or study.exhausted or "it has no trials"
+    last = next(reversed(study.told.values())).error or "it ended early"
+    also = f"; {study.stopped or study.exhausted}" if study.stopped or study.exhausted else ""
+    return f"none of {study.counted} trials completed; the last one: {last}{also}"
+
+
+def _end(state: TunerState, study: Study, failure: str | None, clock: int) -> list[Output]:
     """Close the running study and begin the next; it failed if there is a `failure`."""
     request, best = study.request, study.best
     state.studies.pop(0)
+    state.owe(study.id, study.out)
     state.end_request(request.event_id)
     reason = failure or _success(study)
     finished = StudyFinished(
-        event_id=study.output_id("study_finished", study.plan.trials + 1),
+        event_id=study.output_id("study_finished", 0),
         model_name=request.model_name,
         model_version=request.model_version,
         timestamp=request.timestamp,
@@ -201,15 +289,19 @@ def _end(state: TunerState, study: Study, failure: str | None) -> list[Output]:
         text = f"the study of {request.model_name!r} for request {request.event_id} failed: {failure}"
         outputs += _fire(state, request, "study_failed", "error", text)
     outputs += _resolve(state, request, "tuner_queue_full", "there is room for requests again")
-    _begin(state)
-    return outputs
+    _begin(state, clock)
+    return [*outputs, *_go_on(state, clock)]
 
 
 def _success(study: Study) -> str:
-    failed = sum(told.score is None for told in study.told.values())
+    lost, pruned = len(study.again), sum(told.pruned for told in study.told.values())
+    failed = sum(told.score is None for told in study.told.values()) - lost
     best = cast(int, study.best)
-    also = f", {failed} failed" if failed else ""
-    return f"trial {best} is the best of {study.plan.trials}{also}: score {study.told[best].score:.6g}"
+    counts = {"failed": failed, "ended early": pruned, "lost and asked again": lost}
+    also = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    text = f"trial {best} is the best of {study.counted}{also}: score {study.told[best].score:.6g}"
+    early = study.stopped or study.exhausted
+    return f"{text}; {early}" if early else text
 
 
 def _version_of(state: TunerState, study: Study, training: TrainingFinished) -> ModelVersion:
@@ -217,7 +309,7 @@ def _version_of(state: TunerState, study: Study, training: TrainingFinished) -> 
     parent = request.model_version or state.latest
     version = next_version(parent, state.numbers.get(split_version(parent)[0], 0))
     return ModelVersion(
-        event_id=study.output_id("model_version", study.plan.trials + 2),
+        event_id=study.output_id("model_version", 0),
         model_name=request.model_name,
         model_version=version,
         timestamp=request.timestamp,

@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+from agents.tuner.sampler import History
 from agents.tuner.space import Params
-from schemas.internal import TrainingFinished
+from schemas.internal import TrainingFinished, TrialsAsked
 from schemas.retrain import RetrainRequest
-from schemas.trials import TrialResult, TrialState
 
 TRAINING_TIMEOUTS = 10
 """The final training may take this many times the time limit of a trial: it usually sees more data."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrialWork:
-    """One trial to run. `id` (the trial's) is the same whenever the same trial is named again."""
+class SamplingWork:
+    """Choose `count` trials, the first of which gets the number `first`, given the study's `history`.
+
+    `id` is the same whenever the same choice is named again, though the history may have grown meanwhile.
+    """
 
     id: str
     event_id: str
     study_id: str
     request: RetrainRequest
-    objective: str
-    number: int
-    params: Params
+    sampler: str
+    space: Mapping[str, Any]
     seed: int
-    incumbent: Params
-    timeout_seconds: float
+    options: Mapping[str, Any]
+    first: int
+    count: int
+    history: Callable[[], History]
 
-    def result(self, score: float | None, error: str | None, seconds: float) -> TrialResult:
-        """The message that tells how it ended; it failed if there is an `error`."""
-        return TrialResult(
+    def result(
+        self, now: datetime, params: list[Params], exhausted: str | None = None, error: str | None = None
+    ) -> TrialsAsked:
+        """The message that tells what was chosen."""
+        return TrialsAsked(
             event_id=self.event_id,
             model_name=self.request.model_name,
             model_version=self.request.model_version,
-            timestamp=self.request.timestamp,
+            timestamp=now,
             labels=self.request.labels,
-            trial_id=self.id,
             study_id=self.study_id,
-            number=self.number,
-            params=self.params,
-            score=score if error is None else None,
-            state=TrialState.COMPLETE if error is None else TrialState.FAILED,
-            duration_seconds=seconds,
+            first=self.first,
+            params=params,
+            exhausted=exhausted,
             error=error,
         )
 
-    def failed(self, error: str) -> TrialResult:
-        """The message that tells it could not be run."""
-        return self.result(None, error, 0.0)
+    def failed(self, error: str) -> TrialsAsked:
+        """The message that tells that the sampler failed."""
+        return self.result(self.request.timestamp, [], error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class TrainingWork:
     study_id: str
     request: RetrainRequest
     objective: str
+    options: Mapping[str, Any]
     params: Params
     timeout_seconds: float
 
@@ -88,4 +95,4 @@ class TrainingWork:
         return self.result("", None, {}, error, 0.0)
 
 
-Work = TrialWork | TrainingWork
+Work = SamplingWork | TrainingWork

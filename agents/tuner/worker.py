@@ -7,13 +7,15 @@ of a process does not pay for imports out of its own limit.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.registry.artifacts import ArtifactStore
-from agents.tuner.objective import LoadedObjective, ObjectiveError, RunningTrial, load_objective
+from agents.tuner.objective import LoadedObjective, ObjectiveError, RunningTrial, TrialPruned, load_objective
+from agents.tuner.sampling import Chosen, SamplingCall, choose
 from agents.tuner.space import Params
 from schemas.retrain import RetrainRequest
 
@@ -39,6 +42,10 @@ class TrialCall:
     seed: int
     incumbent: Params
     limit_seconds: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    bounds: Mapping[int, float] = field(default_factory=dict)
+    maximize: bool = True
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +57,23 @@ class TrainingCall:
     params: Params
     artifacts: str
     limit_seconds: float
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a call ended. `error` is one line; without one a trial has a `score`, a training a `url` and `sha256`."""
+    """How a call ended. `error` is one line; without one a trial has a `score`, a training a `url` and `sha256`.
+
+    A trial that was `pruned` has the score it had reached; `reports` are what it reported, by step. A sampler has
+    `chosen`.
+    """
 
     seconds: float = 0.0
     error: str | None = None
     score: float | None = None
+    pruned: bool = False
+    reports: dict[int, float] = field(default_factory=dict)
+    chosen: Chosen = field(default_factory=lambda: Chosen([]))
     url: str = ""
     sha256: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -88,20 +103,33 @@ def run_trial(call: TrialCall) -> Ended:
     """Run one trial. Whatever the objective does, short of ending the process, comes back as an `Ended`."""
 
     def body(watch: _Stopwatch) -> Ended:
-        objective, request = _objective(call.objective), RetrainRequest.model_validate_json(call.request)
-        data = _data(call.objective, call.request)
-        trial = RunningTrial(call.number, dict(call.params), call.seed, request, dict(call.incumbent))
-        with watch.limit(call.limit_seconds):
-            return Ended(score=objective.score(trial, data))
+        options = _text(call.options)
+        objective, request = _objective(call.objective, options), RetrainRequest.model_validate_json(call.request)
+        data = _data(call.objective, options, call.request)
+        known = RunningTrial(call.number, dict(call.params), call.seed, request, dict(call.incumbent))
+        trial = replace(known, bounds=call.bounds, maximize=call.maximize)
+        with watch.limit(call.limit_seconds), _memory(call.memory_mb):
+            try:
+                return Ended(score=objective.score(trial, data), reports=trial.reports)
+            except TrialPruned:
+                return Ended(score=trial.latest, pruned=True, reports=trial.reports)
 
     return _guarded(body)
+
+
+def run_sampling(call: SamplingCall) -> Ended:
+    """Ask a sampler."""
+    return _guarded(lambda watch: Ended(chosen=choose(call)))
 
 
 def run_training(call: TrainingCall) -> Ended:
     """Fit the model that is registered and store its artifact."""
 
     def body(watch: _Stopwatch) -> Ended:
-        objective, request = _objective(call.objective), RetrainRequest.model_validate_json(call.request)
+        objective, request = (
+            _objective(call.objective, _text(call.options)),
+            RetrainRequest.model_validate_json(call.request),
+        )
         with watch.limit(call.limit_seconds):
             model = objective.train(dict(call.params), request)
         artifact = ArtifactStore(call.artifacts).save(request.model_name, model.artifact)
@@ -113,7 +141,7 @@ def run_training(call: TrainingCall) -> Ended:
 def error_line(problem: BaseException) -> str:
     """An exception as one line: its type and text, and where in the user's code it was raised."""
     own = isinstance(problem, ObjectiveError)
-    text = str(problem) if own else f"{type(problem).__name__}: {problem}"
+    text = str(problem) if own else f"{type(problem).__name__}: {problem}".removesuffix(": ")
     # Half a surrogate pair, from a file name say, cannot be written as UTF-8.
     text = " ".join(text.encode(errors="replace").decode().split())[:MAX_ERROR]
     if own:
@@ -152,11 +180,28 @@ def _guarded(body: Callable[[_Stopwatch], Ended]) -> Ended:
         return Ended(watch.seconds, error=error_line(problem))
 
 
+@contextmanager
+def _memory(megabytes: int | None) -> Iterator[None]:
+    """Have the block fail with a `MemoryError` where this process would hold more data than so many MiB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if megabytes is not None:
+        wanted = megabytes * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _text(options: Mapping[str, Any]) -> str:
+    return json.dumps(dict(options), sort_keys=True)
+
+
 @lru_cache(maxsize=8)
-def _objective(name: str) -> LoadedObjective:
-    return load_objective(name)
+def _objective(name: str, options: str) -> LoadedObjective:
+    return load_objective(name, json.loads(options))
 
 
 @lru_cache(maxsize=2)  # more would keep the data of ended studies in memory
-def _data(name: str, request: bytes) -> Any:
-    return _objective(name).load_data(RetrainRequest.model_validate_json(request))
+def _data(name: str, options: str, request: bytes) -> Any:
+    return _objective(name, options).load_data(RetrainRequest.model_validate_json(request))

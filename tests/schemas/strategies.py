@@ -11,7 +11,7 @@ from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
 from schemas.experiments import EpochEnd, RunStart, TrainingEnd
-from schemas.internal import Cut, OperatorAction, Run, TrainingFinished
+from schemas.internal import Cut, OperatorAction, Run, TrainingFinished, TrialsAsked
 from schemas.message import Message
 from schemas.metrics import (
     DataQualityIssue,
@@ -158,7 +158,19 @@ MESSAGES: dict[type[Message], Strategy] = {
         window=optional(WINDOWS),
         cause_ids=st.lists(names(), max_size=3),
     ),
-    TrialRequest: _of(TrialRequest, **_TRIAL, objective=names(), deadline=optional(INSTANTS)),
+    TrialRequest: _of(
+        TrialRequest,
+        **_TRIAL,
+        objective=names(),
+        deadline=optional(INSTANTS),
+        options=PARAMS,
+        seed=COUNTS,
+        incumbent=PARAMS,
+        timeout_seconds=POSITIVE,
+        memory_mb=optional(COUNTS),
+        direction=st.sampled_from(["maximize", "minimize"]),
+        bounds=NUMBERS,
+    ),
     TrialResult: _of(
         TrialResult,
         **_TRIAL,
@@ -166,6 +178,7 @@ MESSAGES: dict[type[Message], Strategy] = {
         state=st.sampled_from(TrialState),
         duration_seconds=POSITIVE,
         error=optional(TEXTS),
+        late=st.booleans(),
     ),
     StudyFinished: _of(
         StudyFinished,
@@ -236,6 +249,14 @@ MESSAGES: dict[type[Message], Strategy] = {
         hyperparameters=PARAMS,
         metrics=NUMBERS,
         duration_seconds=POSITIVE,
+        error=optional(TEXTS),
+    ),
+    TrialsAsked: _of(
+        TrialsAsked,
+        study_id=names(),
+        first=COUNTS,
+        params=st.lists(PARAMS, max_size=3),
+        exhausted=optional(TEXTS),
         error=optional(TEXTS),
     ),
 }

@@ -54,7 +54,7 @@ def test_a_stage_has_an_internal_topic_beside_its_inputs() -> None:
     assert spec.name == "monitor-internal"
     assert spec.partitions_like_metrics
     assert spec.retention == timedelta(days=7)
-    assert {type_of(each) for each in spec.classes} == {"cut", "operator_action", "training_finished"}
+    assert {type_of(each) for each in spec.classes} == {"cut", "operator_action", "training_finished", "trials_asked"}
 
 
 def test_every_output_has_an_event_id_and_inputs_may_have_none() -> None:

@@ -33,7 +33,7 @@ def refused(text: str, folder: Path) -> str:
 def test_without_any_file_accuracy_is_watched_and_drift_asks_for_retraining() -> None:
     settings = load_settings()
     assert settings.bootstrap_servers is None
-    assert settings.agents == ["monitor", "retrain", "tuner"]
+    assert settings.agents == ["monitor", "retrain", "tuner", "runner"]
     rule = settings.monitor_rule("any-model", "accuracy")
     assert rule is not None
     assert (rule.window.size, rule.window.min_samples) == (500, 50)
@@ -154,7 +154,7 @@ def test_a_validation_score_has_two_names(in_an_empty_folder: Path) -> None:
             "bootstrap_servers: expected HOST:PORT, or several separated by commas, got 'localhost'",
         ),
         ("topic_prefix = 'a b'", "topic_prefix: expected at most 100 letters, digits, '.', '_' and '-', got 'a b'"),
-        ("agents = []", "agents: expected at least one of monitor, retrain, tuner, got []"),
+        ("agents = []", "agents: expected at least one of monitor, retrain, tuner, runner, got []"),
         ("monitor = 3", "monitor: expected a list (of tables: [[NAME]]), got 3"),
         ("[monitor]", "monitor: expected a list (of tables: [[NAME]]), got {}"),
         ("[[monitor]]\nwindow = {size = '5'}", "monitor[0].window.size: expected a whole number, got '5'"),

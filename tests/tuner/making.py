@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from agents.runner.trials import messages_of
 from agents.settings import Settings, TuneRule
+from agents.tuner.sampling import SamplingCall, choose
 from agents.tuner.stage import TunerStage
-from agents.tuner.study import TunerState
-from agents.tuner.work import TrainingWork, TrialWork
+from agents.tuner.state import TunerState
+from agents.tuner.work import SamplingWork, TrainingWork
+from agents.tuner.worker import Ended
 from schemas.message import Message
 from schemas.retrain import RetrainRequest
+from schemas.trial_requests import TrialRequest
 from schemas.trials import TrialResult
 from streams.origin import Origin
-from streams.stage import Event
+from streams.records import Output
+from streams.stage import Event, Input, Tick
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SHA256 = "ab" * 32
@@ -34,35 +39,67 @@ def stage(**rule: Any) -> TunerStage:
     return TunerStage(Settings(tune=[TuneRule(**fields)]))
 
 
-def event(message: Message) -> Event:
+def event(message: Message, clock: int = 0) -> Event:
     """A message as the engine hands it to a step."""
-    return Event(message, Origin("retrain", 0, 0), 0)
+    return Event(message, Origin("retrain", 0, 0), clock)
 
 
-def apply(tuner: TunerStage, state: TunerState, *messages: Message) -> tuple[TunerState, list[Message]]:
-    """Step once for each message, with a round trip of the state before each; the messages that came out."""
+def stepped(tuner: TunerStage, state: TunerState, item: Input) -> tuple[TunerState, list[Output]]:
+    """Step once, with a round trip of the state before, and then whatever the sampler has to do."""
+    data = tuner.encode_state(state)
+    state = tuner.new_state("m") if data is None else tuner.decode_state("m", data)
+    state, outputs = tuner.step(state, [item])
+    while sampling := [work for work in tuner.work(state) if isinstance(work, SamplingWork)]:
+        state, more = tuner.step(state, [event(asked(sampling[0]), item.clock)])
+        outputs += more
+    return state, outputs
+
+
+def asked(work: SamplingWork) -> Message:
+    """What the study's sampler chooses now."""
+    call = SamplingCall(
+        work.study_id, work.sampler, work.space, work.seed, work.options, list(work.history()), work.count
+    )
+    chosen = choose(call)
+    return work.result(NOON, chosen.params, chosen.exhausted)
+
+
+def apply(tuner: TunerStage, state: TunerState, *messages: Message, clock: int = 0) -> tuple[TunerState, list[Message]]:
+    """Step once for each message; the messages that came out, but for the trials that were handed out."""
     published: list[Message] = []
     for message in messages:
-        data = tuner.encode_state(state)
-        state = tuner.new_state("m") if data is None else tuner.decode_state("m", data)
-        state, outputs = tuner.step(state, [event(message)])
+        state, outputs = stepped(tuner, state, event(message, clock))
         published += [output.message for output in outputs if output.message is not None]
-    return state, published
+    return state, [message for message in published if not isinstance(message, TrialRequest)]
 
 
-def trials_of(tuner: TunerStage, state: TunerState) -> list[TrialWork]:
-    """The trials that should be running."""
-    return [work for work in tuner.work(state) if isinstance(work, TrialWork)]
+def tick(tuner: TunerStage, state: TunerState, clock: int) -> tuple[TunerState, list[Message]]:
+    """Let the tick clock come to `clock`; everything that came out."""
+    state, outputs = stepped(tuner, state, Tick(clock))
+    return state, [output.message for output in outputs if output.message is not None]
 
 
-def score_of(work: TrialWork) -> float:
+def trials_of(tuner: TunerStage, state: TunerState) -> list[TrialRequest]:
+    """The trials that runners have, as they were handed out."""
+    study = state.running
+    return [] if study is None or study.trials_ended else [study.request_of(number, 0) for number in study.out]
+
+
+def score_of(trial: TrialRequest) -> float:
     """A score with its peak at lr = 0.05."""
-    return 1.0 - abs(float(work.params["lr"] or 0) - 0.05)
+    return 1.0 - abs(float(trial.params.get("lr") or 0) - 0.05)
 
 
-def succeed(work: TrialWork, seconds: float = 0.5) -> TrialResult:
+def ended(trial: TrialRequest, score: float | None = None, **how: Any) -> TrialResult:
+    """The result of a trial that ended as said."""
+    result = messages_of(trial, Ended(score=score, seconds=0.5, **how))[-1]
+    assert isinstance(result, TrialResult)
+    return result
+
+
+def succeed(trial: TrialRequest) -> TrialResult:
     """The result of a trial that was run."""
-    return work.result(score_of(work), None, seconds)
+    return ended(trial, score_of(trial))
 
 
 def run_trials(tuner: TunerStage, state: TunerState) -> tuple[TunerState, list[Message]]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from agents.tuner.objective import RunningTrial, TrainedModel
+from agents.tuner.objective import RunningTrial, TrainedModel, TrialPruned
 from agents.tuner.space import Params
 from schemas.retrain import RetrainRequest
 
@@ -53,9 +53,24 @@ def train(params: Params, request: RetrainRequest) -> TrainedModel:
     """An artifact that tells its params, or an error where they ask for one."""
     if params.get("training") == "raise":
         raise RuntimeError("no memory")
+    if params.get("training") == "sleep":
+        time.sleep(3600)
     if params.get("training") == "odd metric":
         return TrainedModel(b"x", {"": 1.0})
     return TrainedModel(f"{request.model_name} {sorted(params)}".encode(), {"accuracy": 0.9})
+
+
+def hoarding(trial: RunningTrial) -> float:
+    """Wants 400 MiB."""
+    return float(len(bytearray(400 * 2**20)))
+
+
+def prunable(trial: RunningTrial) -> float:
+    """Reports a half, and ends there if that is too little."""
+    trial.report(0, 0.5)
+    if trial.should_prune():
+        raise TrialPruned
+    return 1.0
 
 
 class CountingLoads:

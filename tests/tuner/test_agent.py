@@ -1,36 +1,43 @@
-"""The runner: it does what the state names, once, and stops what is no longer wanted. With real processes."""
+"""The shell around the studies: it asks samplers and trains winners, once, and stops what is no longer wanted.
+
+With real processes; trials run here as a runner would run them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.registry.artifacts import load_artifact
-from agents.tuner.agent import TrialRunner
+from agents.runner.trials import call_of, messages_of
+from agents.tuner.agent import StudyRunner
 from agents.tuner.pool import TrialPool
 from agents.tuner.stage import TunerStage
-from agents.tuner.study import TunerState
-from schemas.internal import TrainingFinished
+from agents.tuner.state import TunerState
+from schemas.internal import TrainingFinished, TrialsAsked
 from schemas.message import Message
 from schemas.models import ModelVersion
+from schemas.trial_requests import TrialRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
-from tests.tuner.making import apply, request, stage
+from tests.tuner.making import apply, event, request, run_trials, stage
 
-SLEEPER = {"how": {"type": "choice", "choices": ["sleep"]}}
+SLOW_TRAINING = {"training": {"type": "choice", "choices": ["sleep"]}}
 
 
 class Loop:
-    """What a worker does for one model, without Kafka: take a result, step, reconcile."""
+    """What workers do for one model, without Kafka: step, reconcile, run what is handed out."""
 
     def __init__(self, tuner: TunerStage, artifacts: Path, pool: TrialPool) -> None:
-        self.tuner, self.state, self.partition = tuner, TunerState(), 0
+        self.tuner, self.state, self.pool = tuner, TunerState(), pool
         self.fed: list[Message] = []
         self.published: list[Message] = []
         self.ended = asyncio.Event()
-        self.runner = TrialRunner(tuner, self.feed, artifacts, pool)
+        self.runner = StudyRunner(tuner, self.feed, artifacts, pool)
+        self.trials: set[asyncio.Task[None]] = set()
 
     async def feed(self, model_name: str, message: Message) -> None:
         """Take a result and step, as a commit would."""
@@ -40,11 +47,24 @@ class Loop:
 
     async def take(self, message: Message) -> None:
         """Step and reconcile."""
-        self.state, outputs = apply(self.tuner, self.state, message)
-        self.published += outputs
-        self.runner.reconcile(self.partition, message.model_name, self.state)
-        if any(isinstance(output, StudyFinished) for output in outputs):
-            self.ended.set()
+        self.state, outputs = self.tuner.step(self.state, [event(message)])
+        self.runner.reconcile(0, message.model_name, self.state)
+        for output in outputs:
+            assert output.message is not None
+            self.published.append(output.message)
+            if isinstance(output.message, TrialRequest):
+                self.trials.add(asyncio.create_task(self.run(output.message)))
+            elif isinstance(output.message, StudyFinished):
+                self.ended.set()
+
+    async def run(self, trial: TrialRequest) -> None:
+        """Run a trial as a runner does."""
+        for message in messages_of(trial, await self.pool.run_trial(call_of(trial))):
+            await self.take(message)
+
+    def only(self, kind: type[Message]) -> list[Any]:
+        """What was published of one kind."""
+        return [message for message in self.published if isinstance(message, kind)]
 
 
 @pytest.fixture
@@ -54,20 +74,24 @@ async def pool() -> AsyncIterator[TrialPool]:
     await opened.close()
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
 async def test_a_request_runs_its_trials_and_its_training_and_registers_a_real_artifact(
-    pool: TrialPool, tmp_path: Path
+    pool: TrialPool, tmp_path: Path, sampler: str
 ) -> None:
-    loop = Loop(stage(parallel=2), tmp_path, pool)
+    loop = Loop(stage(parallel=2, sampler=sampler), tmp_path, pool)
     await loop.take(request())
     await loop.ended.wait()
-    results = [message for message in loop.published if isinstance(message, TrialResult)]
+    results = loop.only(TrialResult)
     assert sorted(result.number for result in results) == list(range(10))
     assert all(result.state is TrialState.COMPLETE for result in results)
-    (version,) = [message for message in loop.published if isinstance(message, ModelVersion)]
+    (version,) = loop.only(ModelVersion)
     assert load_artifact(version.artifact, version.sha256) == b"m ['lr']"
     assert version.metrics["accuracy"] == 0.9
-    assert [type(message) for message in loop.fed] == [TrialResult] * 10 + [TrainingFinished]
+    assert isinstance(loop.fed[-1], TrainingFinished)
+    assert {type(message) for message in loop.fed[:-1]} == {TrialsAsked}
+    assert sum(len(message.params) for message in loop.fed if isinstance(message, TrialsAsked)) == 10
     assert loop.runner.running == 0
+    await loop.runner.close()
 
 
 async def test_failing_trials_end_the_study_and_not_the_runner(pool: TrialPool, tmp_path: Path) -> None:
@@ -75,24 +99,48 @@ async def test_failing_trials_end_the_study_and_not_the_runner(pool: TrialPool, 
     loop = Loop(stage(parallel=2, trials=6, space=space), tmp_path, pool)
     await loop.take(request())
     await loop.ended.wait()
-    (finished,) = [message for message in loop.published if isinstance(message, StudyFinished)]
+    (finished,) = loop.only(StudyFinished)
     assert finished.state == "failed"
     loop.ended.clear()
     loop.tuner = stage(trials=2)
-    loop.runner = TrialRunner(loop.tuner, loop.feed, tmp_path, pool)
+    loop.runner = StudyRunner(loop.tuner, loop.feed, tmp_path, pool)
     await loop.take(request("request-2"))
     await loop.ended.wait()
     assert isinstance(loop.published[-1], ModelVersion)
 
 
-async def test_reconciling_again_starts_nothing_twice(pool: TrialPool, tmp_path: Path) -> None:
-    loop = Loop(stage(parallel=2, trials=4), tmp_path, pool)
+async def test_a_sampler_that_cannot_be_made_fails_the_study_with_its_reason(pool: TrialPool, tmp_path: Path) -> None:
+    loop = Loop(stage(sampler="tpe", sampler_options={"temperature": 3}), tmp_path, pool)
     await loop.take(request())
-    for _ in range(5):
-        loop.runner.reconcile(0, "m", loop.state)
-    assert loop.runner.running == 2
     await loop.ended.wait()
-    assert len(loop.fed) == 5
+    (finished,) = loop.only(StudyFinished)
+    assert finished.state == "failed"
+    assert "the sampler failed: ValueError: sampler 'tpe' has no parameter 'temperature'" in finished.reason
+    await loop.runner.close()
+
+
+def trained(tuner: TunerStage) -> TunerState:
+    """A study whose trials have ended, so that it wants its training."""
+    state, _ = run_trials(tuner, apply(tuner, TunerState(), request())[0])
+    return state
+
+
+async def test_reconciling_again_starts_nothing_twice(pool: TrialPool, tmp_path: Path) -> None:
+    fed: list[Message] = []
+    arrived = asyncio.Event()
+
+    def feed(model_name: str, message: Message) -> None:
+        fed.append(message)
+        arrived.set()
+
+    tuner = stage(trials=1)
+    runner, state = StudyRunner(tuner, feed, tmp_path, pool), trained(tuner)
+    for _ in range(5):
+        runner.reconcile(0, "m", state)
+    assert runner.running == 1
+    await arrived.wait()
+    await asyncio.sleep(0.2)
+    assert len(fed) == 1
 
 
 async def test_a_result_that_was_fed_but_is_not_committed_yet_is_not_done_again(
@@ -105,15 +153,14 @@ async def test_a_result_that_was_fed_but_is_not_committed_yet_is_not_done_again(
         fed.append(message)
         arrived.set()
 
-    tuner = stage(trials=3)
-    runner = TrialRunner(tuner, feed, tmp_path, pool)
-    state, _ = apply(tuner, TunerState(), request())
+    tuner = stage(trials=1)
+    runner, state = StudyRunner(tuner, feed, tmp_path, pool), trained(tuner)
     runner.reconcile(0, "m", state)
     await arrived.wait()
     runner.reconcile(0, "m", state)  # another commit of the same key, before the result's own
     assert runner.running == 0
     assert len(fed) == 1
-    runner.drop(0)  # the transaction was aborted: the result is lost, and what the state names runs again
+    runner.drop(0)  # the transaction was aborted: the result is lost, and what the state names is done again
     runner.reconcile(0, "m", state)
     assert runner.running == 1
     arrived.clear()
@@ -134,9 +181,8 @@ async def test_a_result_that_could_not_be_fed_is_done_again_at_the_next_reconcil
         if attempts == 1:
             raise RuntimeError("the partition is gone")
 
-    tuner = stage(trials=3)
-    runner = TrialRunner(tuner, feed, tmp_path, pool)
-    state, _ = apply(tuner, TunerState(), request())
+    tuner = stage(trials=1)
+    runner, state = StudyRunner(tuner, feed, tmp_path, pool), trained(tuner)
     runner.reconcile(0, "m", state)
     await arrived.wait()
     arrived.clear()
@@ -146,12 +192,13 @@ async def test_a_result_that_could_not_be_fed_is_done_again_at_the_next_reconcil
     assert attempts == 2
 
 
-async def test_a_lost_partition_ends_its_trials_and_no_others(pool: TrialPool, tmp_path: Path) -> None:
+async def test_a_lost_partition_ends_its_trainings_and_no_others(pool: TrialPool, tmp_path: Path) -> None:
     fed: list[Message] = []
-    tuner = stage(space=SLEEPER)
-    runner = TrialRunner(tuner, lambda name, message: fed.append(message), tmp_path, pool)
+    tuner = stage(trials=1, space=SLOW_TRAINING)
+    runner = StudyRunner(tuner, lambda name, message: fed.append(message), tmp_path, pool)
     for partition, model in ((0, "a"), (1, "b")):
         state, _ = apply(tuner, TunerState(), request(model=model))
+        state, _ = run_trials(tuner, state)
         runner.reconcile(partition, model, state)
     assert runner.running == 2
     await asyncio.sleep(0.3)
@@ -165,10 +212,9 @@ async def test_a_lost_partition_ends_its_trials_and_no_others(pool: TrialPool, t
 
 async def test_work_that_the_state_no_longer_names_is_ended(pool: TrialPool, tmp_path: Path) -> None:
     fed: list[Message] = []
-    tuner = stage(space=SLEEPER)
-    runner = TrialRunner(tuner, lambda name, message: fed.append(message), tmp_path, pool)
-    state, _ = apply(tuner, TunerState(), request())
-    runner.reconcile(0, "m", state)
+    tuner = stage(trials=1, space=SLOW_TRAINING)
+    runner = StudyRunner(tuner, lambda name, message: fed.append(message), tmp_path, pool)
+    runner.reconcile(0, "m", trained(tuner))
     assert runner.running == 1
     runner.reconcile(0, "m", TunerState())
     assert runner.running == 0
@@ -181,7 +227,7 @@ async def test_a_training_whose_metrics_fit_no_message_ends_the_study_failed(poo
     loop = Loop(stage(trials=1, space=space), tmp_path, pool)
     await loop.take(request())
     await loop.ended.wait()
-    (finished,) = [message for message in loop.published if isinstance(message, StudyFinished)]
+    (finished,) = loop.only(StudyFinished)
     assert finished.state == "failed"
     assert "metrics" in finished.reason
 

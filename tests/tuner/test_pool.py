@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from agents.registry.artifacts import load_artifact
 from agents.tuner.pool import NICENESS, TrialPool
+from agents.tuner.sampling import SamplingCall, choose
 from agents.tuner.worker import TrainingCall, TrialCall
 from tests.tuner.making import request
 
@@ -30,6 +32,30 @@ def trial(how: str = "peak", objective: str = f"{HERE}:objective", limit: float 
     """A call for one trial that ends as `how` says."""
     sent = request(**fields).to_json()
     return TrialCall(objective, sent, 0, {"how": how, "lr": 0.05}, seed=1, incumbent={}, limit_seconds=limit)
+
+
+async def test_a_trial_that_wants_more_memory_than_it_may_have_fails_alone(pool: TrialPool) -> None:
+    ended = await pool.run_trial(replace(trial(objective=f"{HERE}:hoarding"), memory_mb=300))
+    assert (ended.error or "").startswith("MemoryError (objectives.py:")
+    unlimited = await pool.run_trial(trial(objective=f"{HERE}:hoarding"))
+    assert unlimited.score == 400 * 2**20
+    assert (await pool.run_trial(replace(trial(), memory_mb=300))).score == 1.0
+
+
+async def test_a_trial_that_misses_its_bound_ends_with_the_score_it_had(pool: TrialPool) -> None:
+    pruned = await pool.run_trial(replace(trial(objective=f"{HERE}:prunable"), bounds={0: 0.6}))
+    assert (pruned.pruned, pruned.score, pruned.error, pruned.reports) == (True, 0.5, None, {0: 0.5})
+    reached = await pool.run_trial(replace(trial(objective=f"{HERE}:prunable"), bounds={0: 0.4}))
+    assert (reached.pruned, reached.score, reached.reports) == (False, 1.0, {0: 0.5})
+    assert (await pool.run_trial(replace(trial(objective=f"{HERE}:prunable"), bounds={0: 0.4}, maximize=False))).pruned
+
+
+async def test_a_sampler_is_asked_in_a_process(pool: TrialPool) -> None:
+    call = SamplingCall("s", "tpe", {"lr": [0.0, 1.0]}, 7, {}, [], 3)
+    ended = await pool.run_sampling(call)
+    assert (ended.chosen, ended.error) == (choose(replace(call, study="another")), None)
+    failed = await pool.run_sampling(replace(call, study="bad", options={"temperature": 1}))
+    assert "has no parameter 'temperature'" in (failed.error or "")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.settings import Settings
 from agents.tuner.stage import MAX_WAITING, TunerStage
-from agents.tuner.study import TunerState
+from agents.tuner.state import TunerState
 from agents.tuner.work import TrainingWork
 from schemas.alerts import Alert
 from schemas.message import InvalidMessage, Message
@@ -25,11 +25,13 @@ from tests.tuner.making import (
     NOON,
     SHA256,
     apply,
+    ended,
     event,
     request,
     run_trials,
     score_of,
     stage,
+    stepped,
     succeed,
     train,
     trials_of,
@@ -91,8 +93,12 @@ def test_one_request_gives_ten_trials_a_finished_study_and_a_new_version() -> No
 
 def test_outputs_go_to_their_topics_under_their_keys() -> None:
     tuner = stage(trials=1)
-    state, _ = tuner.step(TunerState(), [event(request())])
-    state, outputs = tuner.step(state, [event(succeed(trials_of(tuner, state)[0]))])
+    state, outputs = stepped(tuner, TunerState(), event(request()))
+    (trial,) = trials_of(tuner, state)
+    assert [(output.topic, output.key, output.partition_key) for output in outputs] == [
+        ("trial-requests", trial.trial_id, None)
+    ]
+    state, outputs = tuner.step(state, [event(succeed(trial))])
     assert [(output.topic, output.key, output.partition_key) for output in outputs] == [("trials", "m", None)]
     (work,) = tuner.work(state)
     assert isinstance(work, TrainingWork)
@@ -134,12 +140,12 @@ def test_after_a_crash_exactly_the_rest_is_named_again(told: set[int], parallel:
     state, _ = apply(tuner, TunerState(), request())
     for _ in told:
         state, _ = apply(tuner, state, succeed(trials_of(tuner, state)[-1]))
-    named = tuner.work(state)
+    named = trials_of(tuner, state)
     restored = stage(parallel=parallel)
     data = tuner.encode_state(state)
     assert data is not None
     again = restored.decode_state("m", data)
-    assert restored.work(again) == named
+    assert trials_of(restored, again) == named
     state, rest = run_trials(restored, again)
     assert len(only(rest, TrialResult)) == 10 - len(told)
     assert [type(work) for work in restored.work(state)] == [TrainingWork]
@@ -161,7 +167,7 @@ def test_a_study_keeps_its_plan_when_the_settings_change_under_it() -> None:
     assert data is not None
     changed = stage(trials=2, space={"depth": {"type": "int_range", "min": 1, "max": 2}}, objective="other:objective")
     restored = changed.decode_state("m", data)
-    assert changed.work(restored) == tuner.work(state)
+    assert trials_of(changed, restored) == trials_of(tuner, state)
     assert restored.studies[0].plan.trials == 10
 
 
@@ -211,7 +217,7 @@ def test_a_training_that_ends_before_the_trials_do_changes_nothing() -> None:
 def test_failed_trials_are_published_and_the_best_of_the_others_wins() -> None:
     tuner = stage(trials=3)
     state, _ = apply(tuner, TunerState(), request())
-    state, failed = apply(tuner, state, trials_of(tuner, state)[0].result(None, "timed out after 1 s", 1.0))
+    state, failed = apply(tuner, state, ended(trials_of(tuner, state)[0], error="timed out after 1 s"))
     (result,) = only(failed, TrialResult)
     assert (result.state, result.score, result.error) == (TrialState.FAILED, None, "timed out after 1 s")
     state, _ = run_trials(tuner, state)
@@ -237,7 +243,7 @@ def test_a_study_whose_trials_all_fail_ends_failed_with_the_last_reason_and_an_a
     state, _ = apply(tuner, TunerState(), request())
     published: list[Message] = []
     while pending := trials_of(tuner, state):
-        state, more = apply(tuner, state, pending[0].result(None, f"no luck in {pending[0].number}", 0.1))
+        state, more = apply(tuner, state, ended(pending[0], error=f"no luck in {pending[0].number}"))
         published += more
     (finished,) = only(published, StudyFinished)
     assert (finished.state, finished.best_trial_id) == ("failed", None)
@@ -270,11 +276,11 @@ def test_a_failed_training_ends_the_study_with_its_reason_and_the_next_success_r
 def test_a_second_request_waits_for_the_running_study() -> None:
     tuner = stage(trials=2)
     state, _ = apply(tuner, TunerState(), request("a"), request("b"))
-    first = {work.study_id for work in tuner.work(state)}
+    first = {trial.study_id for trial in trials_of(tuner, state)}
     state, _ = run_trials(tuner, state)
     assert {work.study_id for work in tuner.work(state)} == first
     state, one = train(tuner, state)
-    second = {work.study_id for work in tuner.work(state)}
+    second = {trial.study_id for trial in trials_of(tuner, state)}
     assert len(second) == 1
     assert second != first
     state, _ = run_trials(tuner, state)
@@ -326,6 +332,7 @@ def test_the_smallest_score_wins_where_the_rule_minimizes() -> None:
     worst = min(trials_of(tuner, state), key=score_of)
     state, _ = run_trials(tuner, state)
     (work,) = tuner.work(state)
+    assert isinstance(work, TrainingWork)
     assert work.params == worst.params
 
 
@@ -334,8 +341,10 @@ def test_of_equal_trials_the_earliest_wins() -> None:
     state, _ = apply(tuner, TunerState(), request())
     pending = trials_of(tuner, state)
     for work in reversed(pending):
-        state, _ = apply(tuner, state, work.result(0.5, None, 0.1))
-    assert tuner.work(state)[0].params == pending[0].params
+        state, _ = apply(tuner, state, ended(work, 0.5))
+    (training,) = tuner.work(state)
+    assert isinstance(training, TrainingWork)
+    assert training.params == pending[0].params
 
 
 def test_two_requests_explore_different_candidates_and_the_same_request_the_same() -> None:
@@ -343,8 +352,8 @@ def test_two_requests_explore_different_candidates_and_the_same_request_the_same
     one, _ = apply(tuner, TunerState(), request("a"))
     same, _ = apply(tuner, TunerState(), request("a"))
     other, _ = apply(tuner, TunerState(), request("b"))
-    assert tuner.work(one) == tuner.work(same)
-    assert [work.params for work in tuner.work(one)] != [work.params for work in tuner.work(other)]
+    assert trials_of(tuner, one) == trials_of(tuner, same)
+    assert [work.params for work in trials_of(tuner, one)] != [work.params for work in trials_of(tuner, other)]
 
 
 def test_each_trial_has_a_seed_of_its_own_that_numpy_takes() -> None:
@@ -449,6 +458,6 @@ def test_the_state_is_json_after_its_format_byte() -> None:
     state, _ = apply(tuner, TunerState(), version("1", lr=0.1), request())
     data = tuner.encode_state(state)
     assert data is not None
-    assert data[:1] == b"1"
+    assert data[:1] == b"2"
     assert json.loads(data[1:])["latest"] == "1"
     assert tuner.decode_state("m", data) == state

@@ -1,0 +1,1 @@
+"""Trial runners: they take trials from Kafka, run them in processes, and send back how they ended."""

@@ -1,0 +1,199 @@
+"""The trial runner: a member of a consumer group of its own that takes trials as fast as it has processes free.
+
+A trial's result is published before its offset is committed, so no trial is lost; one whose runner died in between is
+run again, and the study's owner counts its first result. Trials go on through a rebalance that leaves their partition
+here, and are ended by one that takes it away: from then on another runner has them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import cast
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.structs import OffsetAndMetadata
+
+from agents.runner.progress import Progress
+from agents.runner.trials import call_of, letter_of, messages_of, overdue
+from agents.tuner.pool import TrialPool
+from schemas.cloudevents import headers_of
+from schemas.message import InvalidMessage, Message
+from schemas.parse import parser_for
+from schemas.trial_requests import TrialRequest
+from streams.partitioner import partition_of
+from streams.settings import LARGEST_RECORD, EngineSettings
+
+log = logging.getLogger(__name__)
+
+NAME = "runner"
+
+#: Seconds until the topic is read again after a failure, from what is committed.
+RETRY_DELAY = 1.0
+
+#: Milliseconds that a poll waits for records; also the longest that a free process goes unnoticed by the next poll.
+POLL_MS = 200
+
+#: A trial may run for days, and all the while nothing is asked of the consumer: that is no sign of a hang.
+NEVER_MS = 2**31 - 1
+
+
+class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Runs trials of all studies. All methods belong to one event loop."""
+
+    def __init__(self, engine: EngineSettings, pool: TrialPool) -> None:
+        """`pool` runs the trials, as many at once as it has processes; whoever made it closes it."""
+        self._engine, self._pool = engine, pool
+        self._parse = parser_for(TrialRequest)
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._trials: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+        self.joined = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin; `joined` is set once partitions were assigned, which may be none."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End all trials and leave the group, whose other members have them from then on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._consume()
+            except Exception as problem:  # noqa: BLE001 - a result that could not be sent, say: trials must go on
+                what = f"{type(problem).__name__}: {problem}"
+                log.warning("trials are not taken (%s), again in %g s", what, RETRY_DELAY)
+            await asyncio.sleep(RETRY_DELAY)
+
+    async def _consume(self) -> None:
+        self._failure = None
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._engine.bootstrap_servers,
+            enable_idempotence=self._engine.delivery == "exactly_once",
+            acks="all",
+            max_request_size=LARGEST_RECORD,
+        )
+        self._consumer = self._new_consumer()
+        try:
+            await self._producer.start()
+            await self._consumer.start()
+            while self._failure is None:
+                await self._take(self._pool.workers - len(self._trials))
+            raise self._failure
+        finally:
+            await self._end(list(self._trials))
+            self._progress.clear()
+            await self._consumer.stop()
+            await self._producer.stop()
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        session = int(self._engine.session_timeout * 1000)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._engine.bootstrap_servers,
+            group_id=self._engine.group(NAME),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=session,
+            heartbeat_interval_ms=session // 5,
+            rebalance_timeout_ms=session,
+            max_poll_interval_ms=NEVER_MS,
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+        )
+        consumer.subscribe([self._engine.topic("trial-requests")], listener=self)
+        return consumer
+
+    async def _take(self, free: int) -> None:
+        """Take as many trials as there are free processes; wait for one where there is none."""
+        if free <= 0:
+            await asyncio.wait(self._trials.values(), return_when=asyncio.FIRST_COMPLETED)
+            return
+        for tp, records in (await self._consumer.getmany(timeout_ms=POLL_MS, max_records=free)).items():
+            for record in records:
+                await self._begin(tp, record)
+
+    async def _begin(self, tp: TopicPartition, record: ConsumerRecord) -> None:
+        progress = self._progress.get(tp)
+        if progress is None or not progress.take(record.offset):
+            return  # not ours any more; or running, or ended before a rebalance
+        place = (tp, record.offset)
+        self._trials[place] = task = asyncio.create_task(self._do(tp, record), name=f"trial {tp}:{record.offset}")
+        task.add_done_callback(lambda done: self._trials.pop(place, None) if self._trials.get(place) is done else None)
+
+    async def _do(self, tp: TopicPartition, record: ConsumerRecord) -> None:
+        try:
+            await self._answer(record)
+            if (progress := self._progress.get(tp)) is not None:
+                progress.end(record.offset)
+                await self._commit([tp])
+        except Exception as problem:  # noqa: BLE001 - everything begins again from what is committed
+            self._failure = problem
+
+    async def _answer(self, record: ConsumerRecord) -> None:
+        """Run the trial in a record and publish how it ended."""
+        try:
+            request = cast(TrialRequest, self._parse(record.value, record.headers))
+        except InvalidMessage as problem:
+            await (await self._send("dead-letter", None, letter_of(record, str(problem))))
+            return
+        missed = overdue(request, datetime.now(UTC))
+        ended = missed or await self._pool.run_trial(call_of(request))
+        home = partition_of(request.model_name, self._engine.partitions)
+        sent = [await self._send("tuner-internal", home, message) for message in messages_of(request, ended)]
+        await asyncio.gather(*sent)
+        log.info("trial %s: %s", request.trial_id, ended.error or ended.score)
+
+    async def _send(self, topic: str, partition: int | None, message: Message) -> asyncio.Future[object]:
+        return cast(
+            "asyncio.Future[object]",
+            await self._producer.send(
+                self._engine.topic(topic),
+                message.to_json(),
+                key=message.model_name.encode() or None,
+                partition=partition,
+                headers=headers_of(message),
+            ),
+        )
+
+    async def _commit(self, tps: Iterable[TopicPartition]) -> None:
+        """Commit what has ended; if the group is about to change, the next commit says it again."""
+        wanted = {tp: self._progress[tp] for tp in tps if tp in self._progress}
+        offsets = {tp: OffsetAndMetadata(each.position, each.metadata) for tp, each in wanted.items()}
+        try:
+            if offsets:
+                await self._consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError) as problem:
+            log.info("not committed (%s): the group changes", type(problem).__name__)
+
+    # --- rebalances: aiokafka calls these with all partitions, before and after
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Say what has ended; what runs goes on, for most partitions come back."""
+        await self._commit(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """End what runs for partitions that went elsewhere, and learn what has ended in those that are new."""
+        kept = set(assigned)
+        for tp in set(self._progress) - kept:
+            await self._end([(tp, offset) for offset in self._progress.pop(tp).running])
+        if new := kept - set(self._progress):
+            committed = await self._consumer._coordinator.fetch_committed_offsets(list(new))
+            for tp in new:
+                found = committed.get(tp, OffsetAndMetadata(0, ""))
+                self._progress[tp] = Progress(max(found.offset, 0), found.metadata or "")
+        self.joined.set()
+
+    async def _end(self, places: Iterable[tuple[TopicPartition, int]]) -> None:
+        tasks = [task for place in places if (task := self._trials.pop(place, None)) is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
