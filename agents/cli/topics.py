@@ -12,7 +12,7 @@ import typer
 from agents.cli.failures import CommandFailed
 from agents.cli.options import AsJson, Bootstrap, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
-from agents.settings import AGENTS, Settings
+from agents.settings import STAGES, Settings
 
 if TYPE_CHECKING:
     from streams.topics import WantedTopic
@@ -82,7 +82,7 @@ def _wanted(settings: Settings) -> list[WantedTopic]:
         topic_prefix=settings.topic_prefix,
         partitions=settings.partitions,
     )
-    return wanted_topics(engine, AGENTS)
+    return wanted_topics(engine, STAGES)
 
 
 def _described(topic: WantedTopic) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _folder() -> Iterator[Path]:
 
 async def _close_the_loop(plan: Plan, settings: Settings, history: History, view: View) -> None:
     """Run fleets and worker until the history is complete or the time is up, and stop both."""
-    await create_topics(plan.bootstrap_servers, wanted_topics(engine_settings(settings), settings.agents))
+    await create_topics(plan.bootstrap_servers, wanted_topics(engine_settings(settings), settings.topic_stages))
     worker = Worker(settings)
     with running_fleets(plan) as fleets:
         working = asyncio.create_task(_work(worker))
