@@ -21,9 +21,14 @@ from benchmarks.latency import latency
 from benchmarks.recovery import recovery
 from benchmarks.report import table
 from benchmarks.run import Json, ProcessFailed, Run
+from benchmarks.samplers import samplers
 from benchmarks.state import state
 from benchmarks.throughput import throughput
+from benchmarks.tuning import tuning
 from streams.brokers.broker import BrokerError
+
+SAMPLERS = "samplers"
+"""The one benchmark that needs no Kafka."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ BENCHMARKS = {
     "throughput": Benchmark("records and outcomes a second, beside other stream processors", 1_000_000, throughput),
     "latency": Benchmark("from the producer's send to the drift event, read committed", 30_000, latency),
     "recovery": Benchmark("from an empty and from a kept disk to ready, beside stock Faust", 1_000_000, recovery),
+    "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, tuning),
     "state": Benchmark("changelog bytes and CPU a record, by window and by number of models", 300_000, state),
 }
 
@@ -53,14 +59,16 @@ def main(
     if name == "list":
         _list(as_json)
         return
-    if name != "all" and name not in BENCHMARKS:
-        raise typer.BadParameter(f"expected all, list or one of {', '.join(BENCHMARKS)}, got {name!r}")
+    if name not in ("all", SAMPLERS, *BENCHMARKS):
+        raise typer.BadParameter(f"expected all, list or one of {SAMPLERS}, {', '.join(BENCHMARKS)}, got {name!r}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and processes are stopped
     try:
-        results = _measure(list(BENCHMARKS) if name == "all" else [name], records, rounds)
+        results = {} if name == SAMPLERS else _measure(list(BENCHMARKS) if name == "all" else [name], records, rounds)
     except (BrokerError, KafkaException, ProcessFailed) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(1) from problem
+    if name in ("all", SAMPLERS):
+        results[SAMPLERS] = samplers(lambda text: typer.echo(f"  {text}", err=True))
     if as_json:
         print(json.dumps(results if name == "all" else results[name]))
         return
@@ -70,6 +78,7 @@ def main(
 
 def _list(as_json: bool) -> None:
     summaries = {name: benchmark.summary for name, benchmark in BENCHMARKS.items()}
+    summaries[SAMPLERS] = "trials until two well-known functions are close to their minimum, by sampler"
     if as_json:
         print(json.dumps(summaries))
     else:
