@@ -64,8 +64,8 @@ class Worker:
         self._settings, self._engine = settings, engine_settings(settings)
         self._listeners: dict[str, list[Listener[Any]]] = {"monitor": [SubscriberListener(settings)]}
         self._studies: StudyRunner | None = None
-        self._pool = TrialPool(settings.trial_processes)
-        self._trials = TrialRunner(self._engine, self._pool) if "runner" in settings.agents else None
+        self._pool = TrialPool(settings.trial_processes or None)
+        self._trials = TrialRunner(self._engine, self._pool) if settings.runs_trials else None
         self._dispatcher = RequestDispatcher(settings, self._engine)
         stages = self._stages()
         self._streams = StreamWorker(stages, self._engine, self._listeners) if stages else None

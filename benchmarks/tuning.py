@@ -105,7 +105,6 @@ def _settings(kafka: Kafka, prefix: str, objective: str, parallel: int, trials: 
     return f"""
 bootstrap_servers = "{kafka.bootstrap_servers}"
 topic_prefix = "{prefix}"
-trial_processes = 1
 [[retrain]]
 min = {{ score = 0.8 }}
 [[tune]]
@@ -127,6 +126,7 @@ def _workers(config: Path, agents: list[str]) -> Iterator[None]:
             env = os.environ | {
                 "PYTHONPATH": str(ROOT),
                 "VISUTILITY_AGENTS": names,
+                "VISUTILITY_TRIAL_PROCESSES": str(int(names == "runner")),
                 "VISUTILITY_DATA_DIR": str(config.parent / str(number)),
             }
             command = [sys.executable, "-m", "agents.cli.main", "worker", "--config", str(config)]

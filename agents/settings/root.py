@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
@@ -65,9 +65,20 @@ class Settings(BaseSettings):
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
     tune: list[TuneRule] = Field(default_factory=list)
-    trial_processes: Annotated[WholeNumber, Field(ge=1, le=1_000)] | None = None
+    trial_processes: Annotated[WholeNumber, Field(ge=0, le=1_000)] | None = None
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
+
+    @model_validator(mode="after")
+    def _runner_has_processes(self) -> Self:
+        if self.trial_processes == 0 and "runner" in self.agents and len(self.agents) == 1:
+            raise ValueError("expected trial_processes of at least 1 where only trials are to be run")
+        return self
+
+    @property
+    def runs_trials(self) -> bool:
+        """Whether this worker runs trials: a tuner does too, or its studies would wait where nobody runs any."""
+        return self.trial_processes != 0 and bool({"tuner", "runner"} & set(self.agents))
 
     @property
     def topic_stages(self) -> list[str]:

@@ -43,7 +43,8 @@ def study(objective: str, **rule: object) -> str:
 
 
 def owner(cluster: Cluster, data: str = "owner") -> Worker:
-    return cluster.worker(data=data, VISUTILITY_AGENTS=OWNER, **{FOLDER: str(cluster.folder)})
+    environment = {"VISUTILITY_AGENTS": OWNER, "VISUTILITY_TRIAL_PROCESSES": "0", FOLDER: str(cluster.folder)}
+    return cluster.worker(data=data, **environment)
 
 
 def runner(cluster: Cluster) -> Worker:

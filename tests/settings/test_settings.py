@@ -251,3 +251,27 @@ def test_a_file_that_is_not_text_is_named(in_an_empty_folder: Path) -> None:
     (in_an_empty_folder / "x.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match=r"^x\.toml: expected UTF-8, got byte 0xff$"):
         load_settings("x.toml")
+
+
+def test_a_worker_that_runs_trials_alone_needs_processes_for_them() -> None:
+    with pytest.raises(SettingsError, match="trial_processes of at least 1 where only trials are to be run"):
+        load_settings(agents="runner", trial_processes=0)
+
+
+@pytest.mark.parametrize(
+    ("agents", "processes", "runs"),
+    [
+        ("monitor,retrain", None, False),
+        ("tuner", None, True),
+        ("tuner", 0, False),
+        ("runner", 2, True),
+        ("monitor,runner", None, True),
+    ],
+)
+def test_a_tuner_runs_trials_too_unless_it_is_told_not_to(agents: str, processes: int | None, runs: bool) -> None:
+    assert load_settings(agents=agents, trial_processes=processes).runs_trials is runs
+
+
+def test_a_runner_uses_the_topics_of_the_tuner() -> None:
+    assert load_settings(agents="runner,monitor").topic_stages == ["monitor", "tuner"]
+    assert load_settings().topic_stages == ["monitor", "retrain", "tuner"]
