@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer
 import agents.worker
 from agents.cli.main import main
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import MonitorState
+from agents.monitor.state import Model
 from agents.settings import Settings
 from streams.outbox import _Sender
 from streams.records import Forward, Output
@@ -73,9 +73,7 @@ def sleep_at(number: int) -> None:
     """In the monitor's step of this number."""
     step, steps = MonitorStage.step, count(1)
 
-    def sleep_or_step(
-        stage: MonitorStage, state: MonitorState, inputs: Sequence[Input]
-    ) -> tuple[MonitorState, list[Output]]:
+    def sleep_or_step(stage: MonitorStage, state: Model, inputs: Sequence[Input]) -> tuple[Model, list[Output]]:
         if next(steps) == number:
             time.sleep(SLEEP)
             print(f'"{WOKEN}"', file=sys.stderr, flush=True)  # noqa: T201

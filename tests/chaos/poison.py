@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import MonitorState
+from agents.monitor.state import Model
 from streams.records import Output
 from streams.run import EventRun
 from streams.stage import Event, Input
@@ -20,9 +20,7 @@ def fragile_monitor() -> Iterator[None]:
     """This process's monitor raises on poison."""
     step = MonitorStage.step
 
-    def fragile_step(
-        stage: MonitorStage, state: MonitorState, inputs: Sequence[Input]
-    ) -> tuple[MonitorState, list[Output]]:
+    def fragile_step(stage: MonitorStage, state: Model, inputs: Sequence[Input]) -> tuple[Model, list[Output]]:
         events = (each.message for each in inputs if isinstance(each, Event))
         messages = inputs.messages if isinstance(inputs, EventRun) else events
         if any(getattr(message, "accuracy", None) == POISON for message in messages):

@@ -160,7 +160,8 @@ def in_runs(recorded: list[StoredRecord]) -> StageSeen:
     cuts = [
         StoredRecord(INTERNAL, HOME, 50 + number, 0, cut.key, cut.value, cut.headers) for number, cut in enumerate(made)
     ]
-    return StageSeen(MonitorStage(SETTINGS), "", [*lane, *others, *cuts], table)
+    state = {key: value for key, value in table.items() if not key.startswith(b"\0")}
+    return StageSeen(MonitorStage(SETTINGS), "", [*lane, *others, *cuts], state)
 
 
 def test_cuts_that_tell_the_order_are_no_problem(in_runs: StageSeen) -> None:
@@ -181,4 +182,4 @@ def test_a_cut_that_is_there_twice_is_found(in_runs: StageSeen) -> None:
 def test_cuts_in_another_order_are_found(in_runs: StageSeen) -> None:
     *others, one, two, three, four = in_runs.inputs
     problems = order_told(replace(in_runs, inputs=[*others, two, one, three, four]))
-    assert problems == [f"cuts of monitor: the state of {MODEL.encode()!r} is another one in their order"]
+    assert f"cuts of monitor: the state of {MODEL.encode()!r} is another one in their order" in problems
