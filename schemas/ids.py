@@ -27,3 +27,13 @@ def output_id(
 def dead_letter_id(topic: str, partition: int, offset: int) -> str:
     """The `event_id` of the dead letter of one record: a record has at most one."""
     return _id("dead_letter", topic, partition, offset)
+
+
+def alias_id(version_id: str, alias: str) -> str:
+    """The `event_id` of the alias that a new version gets; `version_id` is the `event_id` of the version."""
+    return _id("alias", version_id, alias)
+
+
+def action_id(action: str, model: str, subject: str, actor: str, time: str) -> str:
+    """The `event_id` of what a person did: `subject` is what it was done to, `time` when, in RFC 3339."""
+    return _id("action", action, model, subject, actor, time)

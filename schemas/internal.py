@@ -21,6 +21,7 @@ from schemas.fields import (
     Text,
 )
 from schemas.message import Message, OutputMessage, Part
+from schemas.models import Promotion
 
 
 class Run(Part):
@@ -55,7 +56,10 @@ class OperatorAction(Message):
 
 
 class TrainingFinished(OutputMessage):
-    """The final training of a study ended: with an artifact, or with an `error`."""
+    """The final training of a study ended: with an artifact, or with an `error`.
+
+    `promotion` is how the artifact compared with the champion's.
+    """
 
     type: Literal["training_finished"] = "training_finished"
     study_id: Identifier
@@ -66,6 +70,7 @@ class TrainingFinished(OutputMessage):
     hyperparameters: Params = Field(default_factory=dict)
     metrics: NumbersByName = Field(default_factory=dict)
     duration_seconds: NonNegative = 0.0
+    promotion: Promotion | None = None
     error: Text | None = None
 
 

@@ -24,7 +24,7 @@ from schemas.metrics import (
     SchemaDrift,
     ValidationScore,
 )
-from schemas.models import ModelAlias, ModelVersion
+from schemas.models import ModelAlias, ModelVersion, Promotion
 from schemas.retrain import RetrainRequest
 from schemas.status import ModelState, ModelStatus, RuleStatus
 from schemas.trial_requests import TrialRequest
@@ -107,6 +107,19 @@ def _outcomes() -> Strategy:
     return st.builds(lambda fields, columns: Outcomes(**fields, **columns), common, outcome_columns())
 
 
+PROMOTIONS: Strategy = st.builds(
+    Promotion,
+    promoted=st.booleans(),
+    reason=TEXTS,
+    champion=optional(KEY_PARTS),
+    test=st.sampled_from(["none", "mcnemar", "tango", "paired_t"]),
+    samples=COUNTS,
+    champion_score=optional(FINITE),
+    challenger_score=optional(FINITE),
+    difference=optional(FINITE),
+    margin=POSITIVE,
+    p_value=optional(RATIOS),
+)
 _METRIC = {"metric": names(), "segment": st.just("") | names(), "rule": names()}
 _RUN = {"run_id": names()}
 _TRIAL = {"study_id": names(), "trial_id": names(), "number": COUNTS, "params": PARAMS}
@@ -157,6 +170,7 @@ MESSAGES: dict[type[Message], Strategy] = {
         threshold=optional(FINITE),
         window=optional(WINDOWS),
         cause_ids=st.lists(names(), max_size=3),
+        actor=st.just("") | names(),
     ),
     TrialRequest: _of(
         TrialRequest,
@@ -197,8 +211,18 @@ MESSAGES: dict[type[Message], Strategy] = {
         metrics=NUMBERS,
         parent_version=optional(KEY_PARTS),
         request_id=optional(names()),
+        study_id=optional(names()),
+        promotion=optional(PROMOTIONS),
+        actor=st.just("") | names(),
     ),
-    ModelAlias: _of(ModelAlias, alias=KEY_PARTS, version=KEY_PARTS),
+    ModelAlias: _of(
+        ModelAlias,
+        alias=KEY_PARTS,
+        version=KEY_PARTS,
+        previous=st.lists(KEY_PARTS, max_size=3),
+        actor=st.just("") | names(),
+        reason=TEXTS,
+    ),
     ModelStatus: _of(
         ModelStatus,
         state=STATES,
@@ -249,6 +273,7 @@ MESSAGES: dict[type[Message], Strategy] = {
         hyperparameters=PARAMS,
         metrics=NUMBERS,
         duration_seconds=POSITIVE,
+        promotion=optional(PROMOTIONS),
         error=optional(TEXTS),
     ),
     TrialsAsked: _of(
