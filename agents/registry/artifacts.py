@@ -1,6 +1,6 @@
 """Artifacts of model versions, in a folder: written atomically, named by their content, verified when loaded.
 
-An artifact's address is a `file://` URL and its SHA-256 travels beside it, so that a reader who has both needs to trust
+An artifact's address is a URL and its SHA-256 travels beside it, so that a reader who has both needs to trust
 neither the folder nor the network between. The bytes are never interpreted here.
 """
 
@@ -11,6 +11,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import quote, unquote, urlsplit
 
 
@@ -20,47 +21,65 @@ class ArtifactError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Where an artifact is (`file://` URL) and its SHA-256 (64 hexadecimal digits)."""
+    """Where an artifact is (a URL) and its SHA-256 (64 hexadecimal digits)."""
 
     url: str
     sha256: str
 
 
 class ArtifactStore:
-    """A folder of artifacts. Several processes may write at once: a file appears whole or not at all."""
+    """A folder of artifacts: a path here, or the URL of one anywhere that fsspec reaches (`s3://bucket/models`).
+
+    Several processes may write at once: a file appears whole or not at all.
+    """
 
     def __init__(self, root: Path | str) -> None:
-        self._root = Path(root).absolute()
+        """Touches nothing yet. Raises `ArtifactError` for the URL of a file on another machine."""
+        self._remote = is_remote(str(root))
+        self._root = str(root).rstrip("/") if self._remote else str(_path_of(str(root)).absolute())
 
     @property
-    def root(self) -> Path:
-        """The folder, created by the first `save`."""
-        return self._root
+    def url(self) -> str:
+        """The folder's own URL; the first `save` makes it."""
+        return self._root if self._remote else Path(self._root).as_uri()
 
     def save(self, model_name: str, data: bytes) -> Artifact:
         """Store an artifact of a model; the same bytes again give the same address. Raises `ArtifactError`."""
         digest = hashlib.sha256(data).hexdigest()
-        target = self._root / _folder_of(model_name) / digest
+        place = f"{_folder_of(model_name)}/{digest}"
+        target = f"{self._root}/{place}"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, data)
-        except OSError as problem:
-            reason = problem.strerror or problem
-            raise ArtifactError(f"cannot write the artifact of {model_name!r} to {target}: {reason}") from problem
-        return Artifact(target.as_uri(), digest)
+            if self._remote:
+                _fsspec_part(target).save(target, data)
+                return Artifact(target, digest)
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(Path(target), data)
+        except ArtifactError:
+            raise
+        except Exception as problem:  # each file system of fsspec raises errors of its own
+            reason = f"cannot write the artifact of {model_name!r} to {target}: {_why(problem)}"
+            raise ArtifactError(reason) from problem
+        return Artifact(Path(target).as_uri(), digest)
 
 
 def load_artifact(location: str, sha256: str) -> bytes:
-    """The bytes at a `file://` URL or a path, if they are those with this SHA-256. Raises `ArtifactError` if not."""
-    path = _path_of(location)
+    """The bytes at a URL or a path, if they are those with this SHA-256. Raises `ArtifactError` if not."""
+    where = location if is_remote(location) else str(_path_of(location))
     try:
-        data = path.read_bytes()
-    except OSError as problem:
-        raise ArtifactError(f"cannot read the artifact {path}: {problem.strerror or problem}") from problem
+        data = _fsspec_part(where).load(where) if is_remote(where) else Path(where).read_bytes()
+    except ArtifactError:
+        raise
+    except Exception as problem:
+        raise ArtifactError(f"cannot read the artifact {where}: {_why(problem)}") from problem
     digest = hashlib.sha256(data).hexdigest()
     if digest != sha256:
-        raise ArtifactError(f"the artifact {path} has sha256 {digest}, registered is {sha256}: it is not used")
+        raise ArtifactError(f"the artifact {where} has sha256 {digest}, registered is {sha256}: it is not used")
     return data
+
+
+def is_remote(location: str) -> bool:
+    """Whether a location is a URL of something else than a file."""
+    return "://" in location and urlsplit(location).scheme != "file"
 
 
 def write_atomically(target: Path, data: bytes) -> None:
@@ -92,10 +111,25 @@ def _folder_of(model_name: str) -> str:
     return f"{quote(model_name, safe='')[:80]}-{hashlib.sha256(model_name.encode()).hexdigest()[:12]}"
 
 
+def _fsspec_part(location: str) -> ModuleType:
+    try:
+        from agents.registry import remote
+    except ImportError:
+        raise ArtifactError(
+            f"{location[:200]}: URLs other than file:// need fsspec; install visutility-streams[remote]"
+        ) from None
+    return remote
+
+
 def _path_of(location: str) -> Path:
     if "://" not in location:
         return Path(location)
     parts = urlsplit(location)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise ArtifactError(f"artifact {location[:200]!r}: expected a file:// URL or a path")
+    if parts.netloc not in ("", "localhost"):
+        raise ArtifactError(f"artifact {location[:200]!r}: expected a file:// URL of this machine")
     return Path(unquote(parts.path))
+
+
+def _why(problem: BaseException) -> str:
+    text = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    return " ".join(str(text).split())[:500]

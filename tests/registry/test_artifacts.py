@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import agents.registry
 from agents.registry.artifacts import ArtifactError, ArtifactStore, load_artifact, write_atomically
 
 
@@ -18,7 +21,7 @@ from agents.registry.artifacts import ArtifactError, ArtifactStore, load_artifac
 def test_any_bytes_of_any_model_come_back_and_stay_inside_the_folder(tmp_path: Path, model: str, data: bytes) -> None:
     store = ArtifactStore(tmp_path / "artifacts")
     artifact = store.save(model, data)
-    assert artifact.url.startswith(store.root.as_uri() + "/")
+    assert artifact.url.startswith(store.url + "/")
     assert artifact.sha256 == hashlib.sha256(data).hexdigest()
     assert load_artifact(artifact.url, artifact.sha256) == data
     assert [path for path in tmp_path.iterdir() if path.name != "artifacts"] == []
@@ -29,7 +32,7 @@ def test_a_model_name_never_leads_out_of_the_folder(tmp_path: Path, model: str) 
     store = ArtifactStore(tmp_path / "artifacts")
     store.save(model, b"x")
     (file,) = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert file.parent.parent == store.root
+    assert file.parent.parent == tmp_path / "artifacts"
 
 
 def test_models_whose_names_look_alike_have_folders_of_their_own(tmp_path: Path) -> None:
@@ -58,10 +61,66 @@ def test_a_missing_artifact_is_named(tmp_path: Path) -> None:
         load_artifact((tmp_path / "gone").as_uri(), "0" * 64)
 
 
-@pytest.mark.parametrize("location", ["http://example.org/model", "s3://bucket/model", "file://other-host/model"])
-def test_other_places_than_files_are_refused(location: str) -> None:
-    with pytest.raises(ArtifactError, match="expected a file:// URL or a path"):
-        load_artifact(location, "0" * 64)
+def test_a_file_of_another_machine_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="expected a file:// URL of this machine"):
+        load_artifact("file://other-host/model", "0" * 64)
+    with pytest.raises(ArtifactError, match="expected a file:// URL of this machine"):
+        ArtifactStore("file://other-host/models")
+
+
+def test_a_folder_may_be_given_as_its_url(tmp_path: Path) -> None:
+    artifact = ArtifactStore((tmp_path / "mit Leerzeichen").as_uri()).save("m", b"x")
+    assert artifact == ArtifactStore(tmp_path / "mit Leerzeichen").save("m", b"x")
+
+
+@pytest.fixture
+def bucket() -> str:
+    """A folder on fsspec's file system in memory, which stands for an object store."""
+    pytest.importorskip("fsspec")
+    return f"memory://bucket-{secrets.token_hex(4)}/models"
+
+
+def test_artifacts_at_a_url_come_back_and_are_verified(bucket: str) -> None:
+    artifact = ArtifactStore(bucket).save("a/b", b"the model")
+    assert artifact.url.startswith(bucket + "/")
+    assert load_artifact(artifact.url, artifact.sha256) == b"the model"
+    assert ArtifactStore(bucket + "/").save("a/b", b"the model") == artifact
+    with pytest.raises(ArtifactError, match="it is not used"):
+        load_artifact(artifact.url, "0" * 64)
+    with pytest.raises(ArtifactError, match=r"cannot read the artifact memory://.*gone"):
+        load_artifact(f"{bucket}/gone", "0" * 64)
+
+
+def test_a_file_at_a_url_appears_whole_or_not_at_all(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def breaks_off(self: MemoryFileSystem, path: str, data: bytes, **options: object) -> None:
+        with self.open(path, "wb") as file:
+            file.write(data[:3])
+        raise ConnectionResetError("the connection was reset")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryFileSystem, "pipe_file", breaks_off)
+        with pytest.raises(ArtifactError, match=r"cannot write the artifact of 'm' to .*: the connection was reset"):
+            ArtifactStore(bucket).save("m", b"the model")
+    assert MemoryFileSystem().find(bucket) == []
+    ArtifactStore(bucket).save("m", b"the model")
+    assert len(MemoryFileSystem().find(bucket)) == 1
+
+
+def test_a_url_that_nothing_here_can_open_is_refused_with_the_reason() -> None:
+    with pytest.raises(ArtifactError, match="cannot read the artifact nosuch://bucket/model: Protocol not known"):
+        load_artifact("nosuch://bucket/model", "0" * 64)
+
+
+def test_without_fsspec_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "agents.registry.remote", raising=False)
+    monkeypatch.delattr(agents.registry, "remote", raising=False)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ArtifactError, match=r"need fsspec; install visutility-streams\[remote\]"):
+        load_artifact("s3://bucket/model", "0" * 64)
+    with pytest.raises(ArtifactError, match="need fsspec"):
+        ArtifactStore("s3://bucket/models").save("m", b"x")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
