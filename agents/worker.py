@@ -117,7 +117,7 @@ class Worker:
                 stages[name] = RetrainStage(self._settings)
             elif name == "tuner":
                 stages[name] = tuner = TunerStage(self._settings)
-                self._studies = StudyRunner(tuner, self._feed, self._settings.data_dir / "artifacts", self._pool)
+                self._studies = StudyRunner(tuner, self._feed, self._settings.artifact_folder, self._pool)
                 self._listeners[name] = [StudyListener(self._studies)]
         return list(stages.values())
 

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     partitions: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 4
     replication_factor: Annotated[WholeNumber, Field(ge=1, le=100)] = 1
     data_dir: Path = Path(".visutility")
+    artifacts: str | None = None
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     checkpoint_interval: PositiveDuration = timedelta(seconds=1)
     checkpoint_records: Annotated[WholeNumber, Field(ge=1)] = 50_000
@@ -125,6 +126,11 @@ class Settings(BaseSettings):
             if name in names[:index]:
                 raise ValueError(f"expected names that differ, but entries {names.index(name)} and {index} are alike")
         return rules
+
+    @property
+    def artifact_folder(self) -> str:
+        """The folder or URL where trained models are kept."""
+        return self.artifacts or str((self.data_dir / "artifacts").absolute())
 
     def monitor_rule(self, model_name: str, metric: str) -> MonitorRule | None:
         """The first monitor rule for this metric of this model; None if it is kept but not watched."""

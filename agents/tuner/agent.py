@@ -33,9 +33,10 @@ class StudyRunner:
     names runs again). `feed` gets each result once; if it raises, the work is done anew at the next `reconcile`.
     """
 
-    def __init__(self, stage: TunerStage, feed: Feed, artifacts: Path, pool: TrialPool) -> None:
+    def __init__(self, stage: TunerStage, feed: Feed, artifacts: Path | str, pool: TrialPool) -> None:
         """`pool` runs the trainings; whoever made it closes it."""
-        self._stage, self._feed, self._artifacts = stage, feed, str(artifacts.absolute())
+        self._stage, self._feed = stage, feed
+        self._artifacts = str(artifacts.absolute()) if isinstance(artifacts, Path) else artifacts
         self._pool, self._samplers = pool, TrialPool(workers=1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: dict[Place, dict[str, asyncio.Task[None]]] = {}
