@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
-from uuid import uuid4
 
 import typer
 from pydantic import ValidationError
 
 from agents.cli.failures import BadInput
-from agents.cli.options import AsJson, Bootstrap, Config, Model, Note, brokers_of, settings_of
+from agents.cli.options import (
+    Actor,
+    AsJson,
+    Bootstrap,
+    Config,
+    Model,
+    ModelVersionOption,
+    Note,
+    actor_of,
+    brokers_of,
+    settings_of,
+)
 from agents.cli.output import print_json, print_line
 from agents.settings import Settings
+from schemas.ids import action_id
 from schemas.internal import OperatorAction
 from schemas.message import Message
 from schemas.retrain import RetrainRequest
@@ -24,8 +34,13 @@ BY_HAND = "by-hand"
 
 def retrain(
     model: Model,
-    version: Annotated[str, typer.Option("--model-version", help="The version in use.", metavar="VERSION")] = "",
+    version: ModelVersionOption = "",
     note: Note = "",
+    actor: Actor = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option("--id", help="The request's id; the same one twice is one request.", metavar="ID"),
+    ] = None,
     config: Config = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
@@ -35,52 +50,69 @@ def retrain(
     Example: visutility retrain fraud-eu --note "new labels arrived" --bootstrap localhost:9092
     """
     settings = settings_of(config, bootstrap)
-    reason = f"asked by hand by {_actor()}" + (f": {note}" if note else "")
-    common = {"event_id": str(uuid4()), "model_name": model, "model_version": version, "timestamp": datetime.now(UTC)}
-    request = _made(RetrainRequest, **common, rule=BY_HAND, metric=BY_HAND, reason=reason, cause_ids=[])
+    who, time = actor_of(actor), datetime.now(UTC)
+    request = made(
+        RetrainRequest,
+        event_id=request_id or action_id("retrain", model, version, who, time.isoformat()),
+        model_name=model,
+        model_version=version,
+        timestamp=time,
+        rule=BY_HAND,
+        metric=BY_HAND,
+        reason=f"manual: asked for by {who}" + (f": {note}" if note else ""),
+        cause_ids=[],
+        actor=who,
+    )
     _publish(settings, "retrain", request, as_json)
 
 
 def pause(
-    model: Model, note: Note = "", config: Config = None, bootstrap: Bootstrap = None, as_json: AsJson = False
+    model: Model,
+    note: Note = "",
+    actor: Actor = None,
+    config: Config = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make no retrain requests for a model, until resumed. It is watched as before.
 
     Example: visutility pause fraud-eu --note "the data centre moves"
     """
-    _act("pause", model, note, settings_of(config, bootstrap), as_json)
+    order = order_of("pause", model, note, actor_of(actor))
+    _publish(settings_of(config, bootstrap), "retrain-internal", order, as_json)
 
 
 def resume(
-    model: Model, note: Note = "", config: Config = None, bootstrap: Bootstrap = None, as_json: AsJson = False
+    model: Model,
+    note: Note = "",
+    actor: Actor = None,
+    config: Config = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make retrain requests for a model again.
 
     Example: visutility resume fraud-eu
     """
-    _act("resume", model, note, settings_of(config, bootstrap), as_json)
+    order = order_of("resume", model, note, actor_of(actor))
+    _publish(settings_of(config, bootstrap), "retrain-internal", order, as_json)
 
 
-def _act(action: Literal["pause", "resume"], model: str, note: str, settings: Settings, as_json: bool) -> None:
-    common = {"event_id": str(uuid4()), "model_name": model, "timestamp": datetime.now(UTC)}
-    order = _made(OperatorAction, **common, action=action, actor=_actor(), note=note)
-    _publish(settings, "retrain-internal", order, as_json)
+def order_of(action: Literal["pause", "resume", "retire"], model: str, note: str, actor: str) -> Message:
+    """An order of an operator to a stage. Raises BadInput for what no message may hold."""
+    time = datetime.now(UTC)
+    identity = action_id(action, model, "", actor, time.isoformat())
+    common = {"event_id": identity, "model_name": model, "timestamp": time}
+    return made(OperatorAction, **common, action=action, actor=actor, note=note)
 
 
-def _made(kind: type[Message], **fields: object) -> Message:
+def made(kind: type[Message], **fields: object) -> Message:
+    """A message of these fields. Raises BadInput for what it may not hold."""
     try:
         return kind.model_validate(fields)
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _actor() -> str:
-    """Who asks: the user's name, or where the system knows none (a container) "unknown"."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _publish(settings: Settings, topic: str, message: Message, as_json: bool) -> None:

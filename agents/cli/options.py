@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,21 @@ Bootstrap = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", metavar="MODEL")]
 Note = Annotated[str, typer.Option("--note", help="Why; it travels with the message.", metavar="TEXT")]
+
+Actor = Annotated[
+    str | None, typer.Option("--actor", help="Who asks, for the record; without it the login name.", metavar="NAME")
+]
+ModelVersionOption = Annotated[str, typer.Option("--model-version", help="The version in use.", metavar="VERSION")]
+
+
+def actor_of(actor: str | None) -> str:
+    """Who asks: as given, or the login name, or where the system knows none (a container) "unknown"."""
+    if actor is not None:
+        return actor
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 def settings_of(config: Path | None, bootstrap: str | None = None, **overrides: Any) -> Settings:

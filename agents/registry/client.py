@@ -100,13 +100,8 @@ class ModelRegistry:
             producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", enable_idempotence=True)
             self._producer = await self._open.enter_async_context(started(producer))
         for change in changes:
-            place, offset = await send(self._producer, self._record(change), self._follower.partitions)
+            place, offset = await send(self._producer, record_of(change, self._topic), self._follower.partitions)
             await self._follower.passed(place, offset)
-
-    def _record(self, change: Change) -> ToSend:
-        value = None if change.message is None else change.message.to_json()
-        headers = [] if change.message is None else headers_of(change.message)
-        return ToSend(self._topic, change.key.encode(), value, headers, placed_by=change.model_name.encode())
 
     def _take(self, record: ConsumerRecord) -> None:
         try:
@@ -123,3 +118,10 @@ class ModelRegistry:
                 subscriber(key, message)
             except Exception:
                 log.exception("a subscriber of the registry failed")
+
+
+def record_of(change: Change, topic: str) -> ToSend:
+    """The record of a change, for the topic of this name on Kafka."""
+    value = None if change.message is None else change.message.to_json()
+    headers = [] if change.message is None else headers_of(change.message)
+    return ToSend(topic, change.key.encode(), value, headers, placed_by=change.model_name.encode())

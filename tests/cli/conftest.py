@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from agents.settings import Settings, load_settings
+from streams.brokers.broker import Broker
+from tests.cli.running import visutility
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -20,3 +24,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = logging.getLogger("aiokafka").level
     yield tmp_path
     logging.getLogger("aiokafka").setLevel(before)
+
+
+@pytest.fixture
+def settings(broker: Broker, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
+    """Settings with topics that are there; commands find them in the environment."""
+    monkeypatch.setenv("VISUTILITY_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
+    monkeypatch.setenv("VISUTILITY_TOPIC_PREFIX", topic_prefix)
+    ran = visutility("topics", "create", "--json")
+    assert ran.status == 0, ran.err
+    return load_settings()

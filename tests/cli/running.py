@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from agents.cli import kafka
 from agents.cli.main import main
+from agents.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,12 @@ def visutility(*arguments: object) -> Ran:
     assert "Traceback" not in ran.err
     assert ran.err.count("\n") == (status != 0)
     return ran
+
+
+def everything_on(settings: Settings, topic: str) -> list[Any]:
+    """The records of a topic, a partition after the other."""
+
+    async def read() -> list[Any]:
+        return [record async for record in kafka.read_all(settings, topic)]
+
+    return asyncio.run(read())

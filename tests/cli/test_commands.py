@@ -15,7 +15,14 @@ from tests.backtest.events import metrics, quiet, write
 from tests.cli.running import visutility
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["demo", "worker", "backtest", "retrain", "pause", "resume", "topics create", "dlq retry", "schemas export"]
+COMMANDS = [
+    "demo", "worker", "backtest", "retrain", "pause", "resume", "topics create", "dlq retry", "schemas export",
+    "models list", "models show", "models promote", "models rollback", "models retire", "models register",
+]  # fmt: skip
+NEED_A_BROKER = [
+    "topics create", "topics check", "dlq list", "pause m", "retrain m", "models list", "models show m",
+    "models promote m 1", "models rollback m", "models retire m",
+]  # fmt: skip
 
 
 def test_the_version_is_told() -> None:
@@ -52,14 +59,14 @@ def test_wrong_usage_and_bad_input_end_with_status_2_and_the_reason(arguments: l
     assert (ran.status, ran.out, ran.err) == (2, "", f"visutility: {reason}\n")
 
 
-@pytest.mark.parametrize("command", ["worker", "topics create", "topics check", "dlq list", "pause m", "retrain m"])
+@pytest.mark.parametrize("command", ["worker", *NEED_A_BROKER])
 def test_a_command_that_needs_a_broker_says_how_to_name_one(command: str) -> None:
     ran = visutility(*command.split())
     assert ran.status == 2
     assert "--bootstrap HOST:PORT" in ran.err
 
 
-@pytest.mark.parametrize("command", ["topics create", "topics check", "dlq list", "pause m", "retrain m"])
+@pytest.mark.parametrize("command", NEED_A_BROKER)
 def test_a_broker_that_is_away_is_a_failure(command: str) -> None:
     ran = visutility(*command.split(), "--bootstrap", "127.0.0.1:1")
     assert ran.status == 1

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from pathlib import Path
-from typing import Any
+import json
 
 import pytest
 
 from agents.cli import kafka
 from agents.cli.kafka import ToSend
-from agents.settings import Settings, load_settings
+from agents.settings import Settings
 from schemas.dead_letter import DeadLetter, dead_letter_of
 from streams.brokers.broker import Broker
 from streams.partitioner import partition_of
-from tests.cli.running import visutility
-
-
-@pytest.fixture
-def settings(broker: Broker, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
-    """Settings with topics that are there; commands find them in the environment."""
-    monkeypatch.setenv("VISUTILITY_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
-    monkeypatch.setenv("VISUTILITY_TOPIC_PREFIX", topic_prefix)
-    ran = visutility("topics", "create", "--json")
-    assert ran.status == 0, ran.err
-    return load_settings()
-
-
-def everything_on(settings: Settings, topic: str) -> list[Any]:
-    async def read() -> list[Any]:
-        return [record async for record in kafka.read_all(settings, topic)]
-
-    return asyncio.run(read())
+from tests.cli.running import everything_on, visutility
 
 
 def set_aside(settings: Settings, *letters: DeadLetter) -> None:
@@ -76,8 +58,16 @@ def test_a_retrain_request_can_be_made_by_hand(settings: Settings) -> None:
     assert visutility("retrain", "fraud-eu", "--note", "new labels").status == 0
     (record,) = everything_on(settings, "retrain")
     assert record.key == b"fraud-eu"
-    assert f'"reason":"asked by hand by {getpass.getuser()}: new labels"'.encode() in record.value
+    assert f'"reason":"manual: asked for by {getpass.getuser()}: new labels"'.encode() in record.value
+    assert f'"actor":"{getpass.getuser()}"'.encode() in record.value
     assert dict(record.headers)["ce_type"]
+
+
+def test_a_request_by_hand_has_the_name_and_the_id_that_were_given(settings: Settings) -> None:
+    for _ in range(2):
+        assert visutility("retrain", "fraud-eu", "--actor", "release robot", "--id", "release-7").status == 0
+    found = [json.loads(record.value) for record in everything_on(settings, "retrain")]
+    assert [(each["event_id"], each["actor"]) for each in found] == [("release-7", "release robot")] * 2
 
 
 @pytest.mark.parametrize("model", ["", "a\nb", "x" * 250])
@@ -130,7 +120,7 @@ def test_a_record_that_was_not_kept_whole_is_not_retried(settings: Settings) -> 
     assert everything_on(settings, "metrics") == []
 
 
-@pytest.mark.parametrize("command", ["dlq list", "pause m", "retrain m"])
+@pytest.mark.parametrize("command", ["dlq list", "pause m", "retrain m", "models list", "models retire m"])
 def test_a_topic_that_is_missing_is_named_and_not_created(
     command: str, broker: Broker, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +22,11 @@ BY = By("ada", at(9), "looks good")
 Record = tuple[str, Message | None]
 
 
-def version(name: str, model: str = "digits", **fields: object) -> Record:
+def version(name: str, model: str = "digits", **fields: Any) -> Record:
     return version_key(model, name), version_message(name, model, **fields)
 
 
-def alias(name: str, to: str, model: str = "digits", **fields: object) -> Record:
+def alias(name: str, to: str, model: str = "digits", **fields: Any) -> Record:
     return alias_key(model, name), alias_message(name, to, model, **fields)
 
 
