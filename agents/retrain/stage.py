@@ -62,16 +62,21 @@ class RetrainStage:
         return RetrainState(key)
 
     def step(self, state: RetrainState, inputs: Sequence[Input]) -> tuple[RetrainState, list[Output]]:
-        """Apply inputs in order. `state` is changed and returned."""
-        return state, [
-            output
-            for item in inputs
-            if not isinstance(item, Tick) and (output := self._apply(state, item.message)) is not None
-        ]
+        """Apply inputs in order. `state` is changed and returned; of a retired model, a new one."""
+        outputs: list[Output] = []
+        for item in inputs:
+            if isinstance(item, Tick):
+                continue
+            if isinstance(item.message, OperatorAction) and item.message.action == "retire":
+                outputs += _retire(state, item.message)
+                state = self.new_state(state.model)
+            elif output := self._apply(state, item.message):
+                outputs.append(output)
+        return state, outputs
 
-    def encode_state(self, state: RetrainState) -> bytes:
-        """Versioned bytes, about 50."""
-        return encode_state(state)
+    def encode_state(self, state: RetrainState) -> bytes | None:
+        """Versioned bytes, about 50; None while there is nothing to remember."""
+        return None if state == RetrainState(state.model) else encode_state(state)
 
     def decode_state(self, key: str, data: bytes, parts: Parts | None = None) -> RetrainState:
         """What `encode_state` wrote; raises ValueError for anything else."""
@@ -136,6 +141,14 @@ def _obey(state: RetrainState, action: OperatorAction) -> Output | None:
     state.paused, state.pause_told = paused, False
     text = f"{'paused' if paused else 'resumed'} by {action.actor}" + (f": {action.note}" if action.note else "")
     return _alert(state, action, "retrain_paused", "info", text, "firing" if paused else "resolved")
+
+
+def _retire(state: RetrainState, action: OperatorAction) -> list[Output]:
+    """End the alerts of a model; its state is dropped after this."""
+    text = f"the model was retired by {action.actor}" + (f": {action.note}" if action.note else "")
+    suppressed = state.pause_told or any(cooldown.told for cooldown in state.versions.values())
+    firing = {"retrain_paused": state.paused, "retrain_suppressed": suppressed}
+    return [_alert(state, action, kind, "info", text, "resolved") for kind, fires in firing.items() if fires]
 
 
 def _request(state: RetrainState, rule: RetrainRule, message: Message, reason: Reason) -> RetrainRequest:

@@ -38,7 +38,10 @@ class Policy:
         for message in messages:
             decoded = self.stage.decode(message.to_json(), ())
             state, outputs = self.stage.step(self.state(decoded.model_name), [Event(decoded, Origin("drift", 0, 0), 0)])
-            self.data[decoded.model_name] = self.stage.encode_state(state)
+            if (data := self.stage.encode_state(state)) is None:
+                self.data.pop(decoded.model_name, None)
+            else:
+                self.data[decoded.model_name] = data
             for output in outputs:
                 if output.topic == "retrain-internal":
                     assert output.message is not None

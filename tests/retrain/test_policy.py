@@ -122,7 +122,7 @@ def test_a_paused_model_is_not_retrained_until_it_is_resumed() -> None:
 
 def test_pausing_twice_is_told_once_and_other_orders_change_nothing() -> None:
     policy = Policy()
-    policy.feed(order("pause"), order("pause"), order("mute"), order("retire"))
+    policy.feed(order("pause"), order("pause"), order("mute"))
     assert policy.alerts == [("retrain_paused", "info", "firing")]
 
 
@@ -137,6 +137,24 @@ def test_a_reset_of_one_version_leaves_the_others() -> None:
     policy.feed(drift(0, version="1"), drift(0, version="2"), order("reset", 1, version="2"))
     policy.feed(drift(2, version="1"), drift(2, version="2"))
     assert [request.model_version for request in policy.requests] == ["1", "2", "2"]
+
+
+def test_retirement_ends_a_models_alerts_and_deletes_its_state() -> None:
+    policy = Policy()
+    policy.feed(order("pause", 0), drift(1))
+    assert "fraud" in policy.data
+    policy.feed(order("retire", 2))
+    assert policy.alerts[2:] == [("retrain_paused", "info", "resolved"), ("retrain_suppressed", "info", "resolved")]
+    assert of_type(Alert, policy.outputs)[-1].message == "the model was retired by ann: camera repair"
+    assert policy.data == {}
+    policy.feed(order("retire", 3))
+    assert (policy.data, len(policy.alerts)) == ({}, 4)
+
+
+def test_a_model_that_comes_again_after_retirement_is_new() -> None:
+    policy = Policy()
+    policy.feed(drift(0), order("retire", 1), drift(2))
+    assert [request.timestamp for request in policy.requests] == [at(0), at(2)]
 
 
 def test_what_is_no_finding_is_refused() -> None:
