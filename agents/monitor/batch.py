@@ -39,7 +39,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Batch:
-    """The inputs of one step; `run` changes the state it was given."""
+    """The inputs of one step, or those up to a retirement; `run` changes the state it was given.
+
+    `retired` is then the index of the operator's order, which ends the batch: what comes after it is of a new model.
+    """
 
     def __init__(self, model: Model, inputs: Sequence[Input], plans: Plans, timeout_ms: int) -> None:
         state, self._parts = model
@@ -56,6 +59,7 @@ class Batch:
         self._silent = state.silent
         self._changed: Version | None = None
         self._dropped: list[Series] = []
+        self.retired: int | None = None
 
     def run(self) -> list[Output]:
         """All three passes; the outputs are in the order of their causes."""
@@ -64,6 +68,8 @@ class Batch:
         else:
             for index, item in enumerate(self._inputs):
                 self._take(index, item)
+                if self.retired is not None:
+                    break
         order = {id(version): number for number, version in enumerate(self._versions)}
         for pending in sorted(self._pending.values(), key=lambda pending: order[id(pending.version)]):
             self._judge(pending)
@@ -88,9 +94,11 @@ class Batch:
         columns = columns_of(run.messages, with_average) if len(run) > 1 else None
         if columns is not None:
             self._take_columns(columns, len(run) - 1)
-        else:
-            for index in range(1, len(run)):
-                self._take_event(index, run[index])
+            return
+        for index in range(1, len(run)):
+            if self.retired is not None:
+                break
+            self._take_event(index, run[index])
 
     def _take_columns(self, columns: Columns, count: int) -> None:
         """What `_take_event` does, for all messages but the first at once."""
@@ -116,6 +124,9 @@ class Batch:
 
     def _take_event(self, index: int, event: Event) -> None:
         state, message = self._state, event.message
+        if isinstance(message, OperatorAction) and message.action == "retire":
+            self.retired = index
+            return
         state.counts[message.type] = state.counts.get(message.type, 0) + 1
         self._seen.setdefault(message.type, []).append(index)
         state.clock = event.clock

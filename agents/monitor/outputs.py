@@ -13,6 +13,7 @@ from agents.monitor.state import MonitorState
 from schemas.alerts import Alert
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
 from schemas.ids import output_id
+from schemas.internal import OperatorAction
 from schemas.message import Message, OutputMessage
 from schemas.status import ModelState, ModelStatus, RuleStatus
 from streams.records import Output
@@ -160,6 +161,17 @@ class Publisher:
 
     def _add(self, message: OutputMessage | ExternalDrift, topic: str = "drift") -> None:
         self.outputs.append(Output(topic, self._state.model, message))
+
+
+def retirement(state: MonitorState, order: OperatorAction) -> list[Output]:
+    """What is said when a model is retired: its alerts end, and its status is removed from the topic."""
+    publish = Publisher(state)
+    text = f"the model was retired by {order.actor}" + (f": {order.note}" if order.note else "")
+    version = state.versions[-1].name if state.versions else state.last_version
+    for kind, fires in {"silence": state.silent, "metric_limit": state.metrics_capped}.items():
+        if fires:
+            publish.alert(kind, "info", text, version, order.timestamp, "resolved")
+    return [*publish.outputs, Output("status", state.model, None)]
 
 
 def summary_of(plan: Plan, window: Summary) -> WindowSummary:

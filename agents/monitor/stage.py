@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field
 
 from agents.monitor.batch import Batch
-from agents.monitor.outputs import STAGE
+from agents.monitor.outputs import STAGE, retirement
 from agents.monitor.plan import Plans
 from agents.monitor.quick import LONGEST, take_quietly
-from agents.monitor.state import Model, MonitorState, decode_state, encode_state
+from agents.monitor.state import Model, MonitorState, decode_state, discard_windows, encode_state
 from agents.monitor.upgrade import FORMAT as FORMER
 from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
@@ -35,7 +35,7 @@ from schemas.parse import parser_for
 from streams.parts import Parts
 from streams.records import Headers, Output
 from streams.run import EventRun
-from streams.stage import Input
+from streams.stage import Event, Input
 
 MonitorInput = Annotated[
     Metrics
@@ -77,17 +77,32 @@ class MonitorStage:
         return Model(MonitorState(key), parts)
 
     def step(self, state: Model, inputs: Sequence[Input]) -> tuple[Model, list[Output]]:
-        """Apply inputs in order. `state` is changed and returned; outputs do not depend on how inputs are batched."""
+        """Apply inputs in order. `state` is changed and returned; outputs do not depend on how inputs are batched.
+
+        A retired model's state is dropped: what is returned then is that of a model nothing is known of.
+        """
         if isinstance(inputs, EventRun) and len(inputs) <= LONGEST:
             taken = take_quietly(state, inputs, self._plans)
             if taken == len(inputs):
                 return state, []
             inputs = inputs[taken:]
-        return state, Batch(state, inputs, self._plans, self._timeout).run()
+        batch = Batch(state, inputs, self._plans, self._timeout)
+        outputs = batch.run()
+        while batch.retired is not None:
+            order = cast(Event, inputs[batch.retired]).message
+            outputs += retirement(state.state, cast(OperatorAction, order))
+            discard_windows(state)
+            state, inputs = self.new_state(state.state.model, state.parts), inputs[batch.retired + 1 :]
+            batch = Batch(state, inputs, self._plans, self._timeout)
+            outputs += batch.run()
+        return state, outputs
 
-    def encode_state(self, state: Model) -> bytes:
-        """Versioned bytes: of each series what does not fill a pane, whatever the size of its window."""
-        return encode_state(state.state)
+    def encode_state(self, state: Model) -> bytes | None:
+        """Versioned bytes: of each series what does not fill a pane, whatever the size of its window.
+
+        None for a model nothing has come of (any more).
+        """
+        return encode_state(state.state) if state.state.counts else None
 
     def decode_state(self, key: str, data: bytes, parts: Parts) -> Model:
         """What `encode_state` wrote, now or in the first release; raises ValueError for anything else."""

@@ -86,6 +86,13 @@ def window_of(series: Series, parts: Parts) -> CountWindow:
     return CountWindow.of(series.window, panes_of(series, parts))
 
 
+def discard_windows(model: Model) -> None:
+    """Delete what the windows of a model keep beside its state."""
+    for version in model.state.versions:
+        for series in version.series.values():
+            window_of(series, model.parts).discard()
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(MonitorState).decode
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import MonitorState, decode_state
+from agents.monitor.state import Model, MonitorState
 from agents.settings import Settings
 from schemas.alerts import Alert
 from schemas.message import Message
@@ -31,7 +31,7 @@ class Driven:
     def __init__(self, settings: Settings | None = None) -> None:
         self.stage = MonitorStage(settings or Settings())
         self.table = MemoryTable()
-        self.data = self.stage.encode_state(self.stage.new_state(MODEL, Parts(self.table)))
+        self.data: bytes | None = None
         self.outputs: list[Output] = []
         self._offset = 0
         self.clock = 0
@@ -45,8 +45,7 @@ class Driven:
         return Event(message, Origin("metrics", 0, self._offset - 1), self.clock)
 
     def step(self, inputs: Sequence[Input]) -> list[Output]:
-        model = self.stage.decode_state(MODEL, self.data, Parts(self.table))
-        model, outputs = self.stage.step(model, inputs)
+        model, outputs = self.stage.step(self._model, inputs)
         self.data = self.stage.encode_state(model)
         model.parts.write()
         self.outputs += outputs
@@ -54,12 +53,19 @@ class Driven:
 
     @property
     def deadline(self) -> int | None:
-        return self.stage.deadline(self.stage.decode_state(MODEL, self.data, Parts(self.table)))
+        return self.stage.deadline(self._model)
 
     @property
     def state(self) -> MonitorState:
         """What the monitor remembers."""
-        return decode_state(self.data)
+        return self._model.state
+
+    @property
+    def _model(self) -> Model:
+        parts = Parts(self.table)
+        if self.data is None:
+            return self.stage.new_state(MODEL, parts)
+        return self.stage.decode_state(MODEL, self.data, parts)
 
     def states(self) -> list[str]:
         """The states that were published, in order."""

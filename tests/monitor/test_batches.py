@@ -54,6 +54,10 @@ def messages(draw: st.DrawFn) -> Message:
     return OperatorAction(**common, action="reset", actor="ann")
 
 
+def retire(second: int) -> OperatorAction:
+    return OperatorAction(model_name=MODEL, timestamp=at(second), action="retire", actor="ann", note="replaced")
+
+
 def inputs_of(driven: Driven, items: list[Message | int]) -> list[Input]:
     """Messages as events; numbers as ticks, so many milliseconds after what came before."""
     inputs: list[Input] = []
@@ -76,8 +80,9 @@ def assert_split_makes_no_difference(items: list[Message | int], cuts: list[int]
         pieces.step(inputs[begin:end])
     assert pieces.outputs == whole.outputs
     assert pieces.data == whole.data
-    ids = [output.message.event_id for output in whole.outputs if output.message]
-    assert len(set(ids)) == len(ids)
+    if not any(isinstance(item, OperatorAction) and item.action == "retire" for item in items):
+        ids = [output.message.event_id for output in whole.outputs if output.message]
+        assert len(set(ids)) == len(ids)
     return whole
 
 
@@ -90,6 +95,30 @@ def test_any_split_of_the_inputs_into_steps_gives_equal_outputs_and_equal_state(
     items: list[Message | int], cuts: list[int]
 ) -> None:
     assert_split_makes_no_difference(items, cuts)
+
+
+@given(
+    items=st.lists(messages() | st.sampled_from([3_000, 12_000]), max_size=40),
+    at_items=st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    cuts=st.lists(st.integers(0, 44), max_size=8),
+)
+@settings(max_examples=200, deadline=None)
+def test_retirement_too_does_not_depend_on_how_the_inputs_were_split(
+    items: list[Message | int], at_items: list[int], cuts: list[int]
+) -> None:
+    for place in at_items:
+        items.insert(place, retire(place))
+    whole = assert_split_makes_no_difference(items, cuts)
+    last = max(
+        index for index, item in enumerate(items) if isinstance(item, OperatorAction) and item.action == "retire"
+    )
+    anew = Driven(SETTINGS)
+    anew.clock = sum(item for item in items[: last + 1] if isinstance(item, int))
+    anew.step(inputs_of(anew, items[last + 1 :]))
+    assert (whole.data is None) == (anew.data is None)
+    if whole.data is not None and anew.data is not None:
+        assert whole.state.counts == anew.state.counts
+        assert whole.states()[len(whole.states()) - len(anew.states()) :] == anew.states()
 
 
 def long_history(rng: np.random.Generator, length: int) -> list[Message | int]:

@@ -46,7 +46,7 @@ def records(contents: list[dict[str, Any]]) -> list[StoredRecord]:
     return [StoredRecord("metrics", 0, at, 0, b"m", value) for at, value in enumerate(values)]
 
 
-def one_by_one(stored: list[StoredRecord]) -> tuple[bytes, list[Output]]:
+def one_by_one(stored: list[StoredRecord]) -> tuple[bytes | None, list[Output]]:
     stage, outputs = MonitorStage(SETTINGS), []
     state = stage.new_state("m", Parts(MemoryTable()))
     for record in stored:

@@ -6,10 +6,12 @@ import pytest
 
 from agents.monitor.state import decode_state
 from agents.settings import Settings
+from schemas.alerts import Alert
 from schemas.drift import DriftDetected
 from schemas.internal import OperatorAction
 from schemas.metrics import DataQualityIssue, InferenceFailure, SchemaDrift
 from schemas.status import ModelState, ModelStatus
+from streams.records import Output
 from streams.stage import Tick
 from tests.monitor.driving import CALM, MODEL, Driven, accuracies, alerts, at, heartbeat, metrics, of_type, small
 
@@ -117,6 +119,27 @@ def test_an_operators_reset_forgets_the_windows() -> None:
     assert driven.states() == ["warming", "ok", "drift", "warming"]
 
 
+def test_retirement_ends_the_alerts_removes_the_status_and_deletes_the_state() -> None:
+    driven = Driven(small())
+    driven.feed(*accuracies(CALM), heartbeat(10), Tick(400_000))
+    assert alerts(driven.outputs) == [("silence", "error", "firing")]
+    retire = OperatorAction(model_name=MODEL, timestamp=at(500), action="retire", actor="ann", note="replaced")
+    resolved, status = driven.feed(retire)
+    assert isinstance(resolved.message, Alert)
+    assert (resolved.message.kind, resolved.message.state) == ("silence", "resolved")
+    assert resolved.message.message == "the model was retired by ann: replaced"
+    assert status == Output("status", MODEL, None)
+    assert (driven.data, driven.deadline) == (None, None)
+
+
+def test_a_model_that_comes_again_after_retirement_warms_up_anew() -> None:
+    driven = Driven(small())
+    retire = OperatorAction(model_name=MODEL, timestamp=at(10), action="retire", actor="ann")
+    driven.feed(*accuracies([*CALM, 0.1]), retire, *accuracies([0.4] * 4, begin=12))
+    assert driven.states() == ["warming", "ok", "drift", "warming"]
+    assert driven.state.counts == {"metrics": 4}
+
+
 @pytest.mark.parametrize(
     ("message", "told"),
     [
@@ -177,5 +200,7 @@ def test_any_record_is_a_sign_of_life() -> None:
 
 def test_state_that_is_of_another_format_is_refused() -> None:
     driven = Driven()
+    driven.feed(metrics())
+    assert driven.data is not None
     with pytest.raises(ValueError, match="format 2"):
         decode_state(b"\x63" + driven.data[1:])
