@@ -10,6 +10,7 @@ from benchmarks.measured_worker import Job
 from benchmarks.run import Json, ProcessFailed, Run, median
 from benchmarks.throughput import OURS, compared, in_python, peer_rate
 from benchmarks.traffic import names, states
+from streams.panes import PANE
 
 #: Models that the changelog's records are of, at most, and bytes of a record.
 _MODELS, _BYTES = 10_000, 500
@@ -62,5 +63,5 @@ def _changelog_records(run: Run, models: int) -> list[tuple[bytes, bytes]]:
         ((key, value),) = states(settings, ["model-0"], values, accuracy_only=True)
         return abs(len(key) + len(value) - _BYTES)
 
-    values = min(range(30, 70), key=miss)
+    values = min(range(30, PANE), key=miss)  # fewer than fill a pane, so that there is one record of each model
     return list(states(settings, names(models), values, accuracy_only=True))

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.fetch import drain_parsed
 from streams.identity import REBUILD, StateMismatch
+from streams.records import Parsed
 from streams.settings import EngineSettings
 from streams.store import OverlayStore
 
 log = logging.getLogger(__name__)
+
+#: Bytes of one fetch, and records that are about enough for one write: the more at once, the less each costs.
+FETCH_BYTES, BATCH_RECORDS = 8 * 2**20, 20_000
+
+#: Seconds between two lines on how far a restore is.
+PROGRESS_INTERVAL = 5.0
+
+
+@dataclass
+class Progress:
+    """Says when it is time to tell; all times are of one steady clock, in seconds."""
+
+    begun: float
+    told: float = 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Whether the last line, or the beginning, is long enough ago; if so, it counts as told."""
+        if now - max(self.told, self.begun) < PROGRESS_INTERVAL:
+            return False
+        self.told = now
+        return True
 
 
 async def restore(
@@ -28,11 +53,12 @@ async def restore(
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",
-        max_poll_records=10_000,
+        max_partition_fetch_bytes=FETCH_BYTES,
     )
     await consumer.start()
     try:
         consumer.assign([tp])
+        drain_parsed(consumer, BATCH_RECORDS)
         position, end = store.position(partition), (await consumer.end_offsets([tp]))[tp]
         begin = (await consumer.beginning_offsets([tp]))[tp]
         if position == 0 < begin:
@@ -63,11 +89,15 @@ async def _read(
     store: OverlayStore,
     wanted: Callable[[], bool],
 ) -> int:
-    restored = 0
+    restored, begin, progress = 0, position, Progress(asyncio.get_running_loop().time())
     while wanted() and (position := await consumer.position(tp)) < end:
-        for records in (await consumer.getmany(tp, timeout_ms=100)).values():
-            changes = ((record.key, record.value) for record in records)
-            store.write_committed(tp.partition, changes, records[-1].offset + 1)
+        if progress.is_due(now := asyncio.get_running_loop().time()):
+            share, rate = (position - begin) / (end - begin), restored / (now - progress.begun)
+            log.info("%s [%d]: %.0f %% restored, %.0f records/s", tp.topic, tp.partition, 100 * share, rate)
+        fetched: dict[TopicPartition, list[Parsed]] = await consumer.getmany(tp, timeout_ms=100)
+        for records in fetched.values():
+            changes = {record.key: record.value for record in records if record.key is not None}
+            store.write_committed(tp.partition, changes.items(), records[-1].offset + 1)
             restored += len(records)
     if wanted() and position > store.position(tp.partition):
         store.write_committed(tp.partition, (), position)  # past the last commit marker

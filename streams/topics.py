@@ -73,7 +73,7 @@ async def create_topics(
         problems = await _await_visible(admin, wanted)
         if not problems:
             states = [topic for topic in wanted if topic.name.endswith(CHANGELOG)]
-            problems = config_faults(states, await _configs(admin, states, {topic.name: 0 for topic in states}))
+            problems = policy_faults(states, await _configs(admin, states, {topic.name: 0 for topic in states}))
     if problems:
         raise TopicsUnfit("\n".join(problems))
     return [topic.name for topic in missing]
@@ -83,7 +83,8 @@ async def check_topics(bootstrap_servers: str, wanted: Sequence[WantedTopic]) ->
     """What is wrong with the broker's topics, one line each; empty if nothing is. Creates none."""
     async with _admin(bootstrap_servers) as admin:
         existing = await _partitions(admin)
-        return faults(wanted, existing) + config_faults(wanted, await _configs(admin, wanted, existing))
+        configs = await _configs(admin, wanted, existing)
+        return faults(wanted, existing) + policy_faults(wanted, configs) + size_faults(wanted, configs)
 
 
 def faults(wanted: Sequence[WantedTopic], existing: Mapping[str, int]) -> list[str]:
@@ -101,8 +102,8 @@ def faults(wanted: Sequence[WantedTopic], existing: Mapping[str, int]) -> list[s
     return problems
 
 
-def config_faults(wanted: Sequence[WantedTopic], found: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Compare what matters of topics' settings with those of existing ones: too small records, and state that goes."""
+def policy_faults(wanted: Sequence[WantedTopic], found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """State that would go, and history of which one record of each key would stay."""
     problems = []
     for topic in wanted:
         config = found.get(topic.name, {})
@@ -113,7 +114,14 @@ def config_faults(wanted: Sequence[WantedTopic], found: Mapping[str, Mapping[str
                 f"topic {topic.name} has cleanup.policy={policy}, wanted is {wanted_policy}: {what}; change it with"
                 f" kafka-configs --alter --topic {topic.name} --add-config cleanup.policy={wanted_policy}"
             )
-        size, wanted_size = config.get("max.message.bytes"), topic.config.get("max.message.bytes")
+    return problems
+
+
+def size_faults(wanted: Sequence[WantedTopic], found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Topics that take smaller records than could come: dead letters, states of models with very many metrics."""
+    problems = []
+    for topic in wanted:
+        size, wanted_size = found.get(topic.name, {}).get("max.message.bytes"), topic.config.get("max.message.bytes")
         if size is not None and wanted_size is not None and int(size) < int(wanted_size):
             problems.append(
                 f"topic {topic.name} has max.message.bytes={size}, wanted is {wanted_size}: one large record could stop"
