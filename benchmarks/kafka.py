@@ -6,7 +6,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +18,8 @@ from confluent_kafka.cimpl import NewTopic
 from streams.brokers.broker import Broker
 from streams.brokers.external import ExternalBroker
 from streams.brokers.jars import JarsBroker
+from streams.partitioner import partition_of
+from streams.processor import FORMAT, FORMAT_KEY
 
 PARTITIONS = 2
 
@@ -49,13 +51,21 @@ class Kafka:
         for done in admin.create_topics(new).values():
             done.result(_TIMEOUT)
 
-    def fill(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Produce keys and values. Raises RuntimeError if they do not all arrive."""
+    def fill_changelog(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Produce states and their parts, each where the model's other records are."""
+        for number in range(PARTITIONS):
+            self.fill(topic, [(FORMAT_KEY, FORMAT)], lambda _, number=number: number)  # type: ignore[misc] # bound now
+        self.fill(topic, records, lambda key: partition_of(key.partition(b"\0")[0].decode(), PARTITIONS))
+
+    def fill(
+        self, topic: str, records: Iterable[tuple[bytes, bytes]], place: Callable[[bytes], int] | None = None
+    ) -> None:
+        """Produce keys and values, placed by the producer if not by `place`. Raises RuntimeError if some get lost."""
         producer = Producer(QUIET | {"bootstrap.servers": self.bootstrap_servers} | _PRODUCER)
         for number, (key, value) in enumerate(records):
             while True:
                 try:
-                    producer.produce(topic, key=key, value=value)
+                    producer.produce(topic, key=key, value=value, partition=-1 if place is None else place(key))
                     break
                 except BufferError:
                     producer.poll(0.1)

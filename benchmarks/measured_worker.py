@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -59,7 +60,8 @@ class Job:
 class Result:
     """`seconds` and `cpu_seconds` (of the whole process) for the records; `ready_seconds` from start to all restored.
 
-    `models` have a state when the worker is ready; `commits` are transactions.
+    `models` have a state when the worker is ready (told where there are no records to process); `commits` are
+    transactions; `memory_bytes` is what the process has in memory when it is ready.
     """
 
     records: int
@@ -68,6 +70,7 @@ class Result:
     ready_seconds: float
     models: int
     commits: int
+    memory_bytes: int
 
 
 @dataclass(frozen=True)
@@ -137,18 +140,23 @@ async def measure(job: Job) -> Result:
     try:
         while len(meter.processors) < PARTITIONS or not worker.ready:  # noqa: ASYNC110 - what an operator asks too
             await asyncio.sleep(0.002)
-        ready = time.perf_counter() - begin
+        ready, memory = time.perf_counter() - begin, _resident_bytes()
         if job.records:
             failed, done = asyncio.ensure_future(worker.wait()), asyncio.ensure_future(meter.finished.wait())
             await asyncio.wait({failed, done}, return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 await failed
             failed.cancel()
-        models = sum(1 for processor in meter.processors for _ in processor.states())
+        models = 0 if job.records else sum(1 for processor in meter.processors for _ in processor.states())
         seconds, cpu = meter.end - meter.begin, meter.cpu_end - meter.cpu_begin
-        return Result(job.records, seconds, cpu, ready, models, meter.commits)
+        return Result(job.records, seconds, cpu, ready, models, meter.commits, memory)
     finally:
         await worker.stop()
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

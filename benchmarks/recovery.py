@@ -28,7 +28,7 @@ def recovery(run: Run) -> Json:
     run.say(f"filling a changelog: {run.records} records of {size} bytes, {models} models")
     run.kafka.create(metrics, few, f"{few}-inputs")
     run.kafka.create(changelog, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"})
-    run.kafka.fill(changelog, islice(cycle(records), run.records))
+    run.kafka.fill_changelog(changelog, islice(cycle(records), run.records))
     run.kafka.fill(few, islice(cycle(records), max(run.records // _STOCK_FAUST.share, 1000)))
     rates, empty, kept, skipped = dict[str, list[float]](), list[float](), list[float](), dict[str, str]()
     for _ in range(run.rounds):

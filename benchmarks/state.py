@@ -13,26 +13,32 @@ from benchmarks.traffic import MODELS, in_turn, metrics, names, states, zipf
 
 @dataclass(frozen=True)
 class Case:
-    """All windows are full from the beginning, as they are of a worker that has run for long."""
+    """`models` that the worker has known for `values` values each, four metrics a record, and who sends the records."""
 
     name: str
     window: int
     models: int
+    values: int
     order: Callable[[int, int], Iterator[str]] = in_turn
 
 
+#: Models of the first three have full windows. The others are past their warm-up: it is their number that counts.
 CASES = (
-    Case("window 500", 500, MODELS),
-    Case("window 5,000", 5_000, MODELS),
-    Case("100 models", 500, 100),
-    Case("10,000 models", 500, 10_000),
-    Case("10,000 models, Zipf", 500, 10_000, zipf),
+    Case("window 500", 500, MODELS, 500),
+    Case("window 5,000", 5_000, MODELS, 5_000),
+    Case("window 50,000", 50_000, MODELS, 50_000),
+    Case("100 models", 500, 100, 100),
+    Case("10,000 models", 500, 10_000, 100),
+    Case("10,000 models, Zipf", 500, 10_000, 100, zipf),
+    Case("100,000 models", 500, 100_000, 100),
+    Case("100,000 models, Zipf", 500, 100_000, 100, zipf),
 )
 
 
 def state(run: Run) -> Json:
     """Each case in turn, a round after the other."""
     results, growth = defaultdict[str, list[Result]](list), defaultdict[str, list[float]](list)
+    silent = list[float]()
     inputs = {case: _fill_input(run, case) for case in CASES}
     for _ in range(run.rounds):
         for case in CASES:
@@ -40,8 +46,11 @@ def state(run: Run) -> Json:
             results[case.name].append(done)
             growth[case.name].append(written / run.records)
             run.say(f"{case.name}: {written / run.records:,.0f} changelog bytes a record in {done.seconds:.1f} s")
+        few, many = results["100 models"][-1], results["100,000 models"][-1]
+        silent.append((many.memory_bytes - few.memory_bytes) / 100_000)
     return {
         "records": run.records,
+        "memory_bytes_per_silent_model": median(silent),
         "changelog_bytes_per_record": {name: median(values) for name, values in growth.items()},
         "cpu_microseconds_per_record": {
             name: median(each.cpu_seconds / each.records * 1e6 for each in done) for name, done in results.items()
@@ -65,7 +74,7 @@ def _measure(run: Run, case: Case, topic: str) -> tuple[Result, int]:
     changelog = f"{prefix}monitor-changelog"
     settings = Job(run.kafka.bootstrap_servers, prefix, topic, "", 0, case.window).settings()
     run.kafka.create(changelog, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"})
-    run.kafka.fill(changelog, states(settings, names(case.models), case.window))
+    run.kafka.fill_changelog(changelog, states(settings, names(case.models), case.values))
     before = run.kafka.bytes_in(changelog)
     done = run.worker(topic, run.records, prefix=prefix, window=case.window)
     written = run.kafka.bytes_in(changelog) - before

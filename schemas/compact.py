@@ -89,7 +89,7 @@ def compact_parser(parse: Parser) -> CompactParser:
 
     def note(message: Message) -> Message:
         """Keep the names of a message that the schema has accepted."""
-        if isinstance(message, Metrics):
+        if isinstance(message, Metrics) and not message.labels:
             for names, new in (
                 (models, (message.model_name,)),
                 (versions, (message.model_version,)),
@@ -117,7 +117,8 @@ def compact_parser(parse: Parser) -> CompactParser:
             and (_all_known(message.extras, extras) if message.extras else _has_ratio(message))
         ):
             return message
-        return note(parse(value, headers))
+        note(parse(value, headers))
+        return message  # the schema has accepted it, and finds in it the same
 
     return parse_compact
 

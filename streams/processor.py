@@ -85,7 +85,7 @@ class Processor(Generic[S]):
 
     def states(self) -> Iterable[tuple[str, S]]:
         """Every key of the partition with its state."""
-        for name, data in list(self._table.scan(b"")):
+        for name, data in self._table.scan(b""):
             if b"\0" not in name:
                 yield name.decode(), self._stage.decode_state(name.decode(), data, self._parts(name))
 

@@ -47,18 +47,35 @@ class Plan:
 
 
 class Plans:
-    """The plans that follow from the settings."""
+    """The plans that follow from the settings.
+
+    Models that the same rules match share their plans, so that a hundred thousand models are a handful of plans.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._rules = (*settings.monitor, *settings.retrain)
         self._detectors = {rule.name: _detector(rule) for rule in settings.monitor}
-        self.of = lru_cache(maxsize=65_536)(self._of)
-        self.wants_average = lru_cache(maxsize=65_536)(self._wants_average)
+        self._alike = {rule.models for rule in self._rules} <= {"*"}
+        self._everything = frozenset({"*"})
+        self._matching = lru_cache(maxsize=65_536)(self._patterns_matching)
+        self._plan = lru_cache(maxsize=65_536)(self._make_plan)
 
-    def _of(self, model_name: str, metric: str) -> Plan:
+    def of(self, model_name: str, metric: str) -> Plan:
         """The plan for one metric of one model."""
-        watch = self._settings.monitor_rule(model_name, metric)
-        retrain = self._settings.retrain_rule(model_name)
+        return self._plan(self._everything if self._alike else self._matching(model_name), metric)
+
+    def wants_average(self, model_name: str) -> bool:
+        """Whether a rule asks for (precision + recall) / 2 of this model."""
+        return self.of(model_name, AVERAGE_PRECISION_RECALL).minimum is not None
+
+    def _patterns_matching(self, model_name: str) -> frozenset[str]:
+        return frozenset(rule.models for rule in self._rules if rule.matches(model_name))
+
+    def _make_plan(self, matching: frozenset[str], metric: str) -> Plan:
+        settings = self._settings
+        watch = next((rule for rule in settings.monitor if rule.metric == metric and rule.models in matching), None)
+        retrain = next((rule for rule in settings.retrain if rule.models in matching), None)
         window = WindowSettings() if watch is None else watch.window
         minimum = None if retrain is None else _minimum(retrain, metric)
         return Plan(
@@ -75,11 +92,6 @@ class Plans:
             and retrain.average_precision_recall_is_drift,
             watched="" if watch is None else _watched(watch),
         )
-
-    def _wants_average(self, model_name: str) -> bool:
-        """Whether a rule asks for (precision + recall) / 2 of this model."""
-        retrain = self._settings.retrain_rule(model_name)
-        return retrain is not None and retrain.min_average_precision_recall is not None
 
 
 def _minimum(rule: RetrainRule, metric: str) -> float | None:

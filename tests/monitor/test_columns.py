@@ -75,10 +75,11 @@ def test_any_batches_of_columns_equal_one_event_after_the_other(contents: list[d
 def test_what_fleets_send_nearly_always_is_taken_in_columns() -> None:
     stage = MonitorStage(SETTINGS)
     decoded = [stage.decode(record.value, ()) for record in records([{"accuracy": 0.9, "extras": {"auc": 0.8}}] * 3)]
-    assert [type(message) for message in decoded[1:]] == [CompactMetrics] * 2
+    assert [type(message) for message in decoded] == [CompactMetrics] * 3
     columns = columns_of(decoded[1:], with_average=False)
     assert columns is not None
     values = {metric: column.tolist() for metric, column in columns.values.items()}
     assert values == {"accuracy": [0.9, 0.9], "extras.auc": [0.8, 0.8]}
     assert columns.latest == 1_700_000_002_000_000
-    assert columns_of(decoded, with_average=False) is None  # the first went the schema's way
+    labelled = stage.decode(records([{"accuracy": 0.9, "labels": {"region": "eu"}}])[0].value, ())
+    assert columns_of([*decoded, labelled], with_average=False) is None
