@@ -116,6 +116,9 @@ async def test_the_check_names_topics_that_take_small_records_or_are_cleaned_oth
     config = {"cleanup.policy": "compact"}
     async with Live(settings)._admin() as admin:
         await admin.create_topics([NewTopic(settings.topic("metrics"), 4, 1, topic_configs=config)])
+    first = await check_topics(real_broker.bootstrap_servers, wanted)
+    assert sum("does not exist" in line for line in first) == len(wanted) - 1
+    assert len(first) == len(wanted) + 1  # both at once
     await create_topics(real_broker.bootstrap_servers, wanted)
     policy, size = await check_topics(real_broker.bootstrap_servers, wanted)
     assert "metrics has cleanup.policy=compact, wanted is delete" in policy
