@@ -27,7 +27,7 @@ from streams.checks import (
 from streams.settings import LARGEST_RECORD, EngineSettings
 from streams.stage_app import StageApp
 from streams.store import CheckpointedTable
-from streams.topics import TopicsUnfit, check_topics, create_topics, wanted_topics
+from streams.topics import TopicsUnfit, WantedTopic, check_topics, create_topics, wanted_topics
 from tests.chaos.disk import can_mount, filled, small_disk
 from tests.engine.live import Live, until
 
@@ -113,9 +113,8 @@ async def test_the_check_names_topics_that_take_small_records_or_are_cleaned_oth
 ) -> None:
     settings = EngineSettings(real_broker.bootstrap_servers, topic_prefix=topic_prefix)
     wanted = wanted_topics(settings, ["monitor"])
-    config = {"cleanup.policy": "compact"}
-    async with Live(settings)._admin() as admin:
-        await admin.create_topics([NewTopic(settings.topic("metrics"), 4, 1, topic_configs=config)])
+    otherwise = WantedTopic(settings.topic("metrics"), 4, config={"cleanup.policy": "compact"})
+    await create_topics(real_broker.bootstrap_servers, [otherwise])
     first = await check_topics(real_broker.bootstrap_servers, wanted)
     assert sum("does not exist" in line for line in first) == len(wanted) - 1
     assert len(first) == len(wanted) + 1  # both at once
