@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Bytes. A worker's empty stores take a few hundred kilobytes.
-DISK_SIZE = 32 * 2**20
+#: Bytes. A restored worker takes some 40 MB.
+DISK_SIZE = 256 * 2**20
 
 
 @contextmanager
