@@ -1,8 +1,8 @@
 """What it costs to hand trials out over Kafka: the runners' time beside the trials' own, in a study across processes.
 
-One worker owns the study, others run its trials, one at a time each. Twice: with trials of a quarter of a second, three
-runners, and twice as many trials out; and with trials that take no time, one runner and one trial out, where all that
-passes between two results is coordination.
+One worker owns the study, others run its trials, one at a time each. Twice: with trials of a quarter of a second,
+three runners, and four times as many trials out; and with trials that take no time, one runner and one trial out, where
+all that passes between two results is coordination.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Result:
 
 def tuning(run: Run) -> Json:
     """Measure; `run.records` is the number of trials."""
-    busy = [_with_runners(run, "pausing", RUNNERS, parallel=2 * RUNNERS) for _ in range(run.rounds)]
+    busy = [_with_runners(run, "pausing", RUNNERS, parallel=4 * RUNNERS) for _ in range(run.rounds)]
     alone = [_with_runners(run, "instant", 1, parallel=1) for _ in range(run.rounds)]
     return {
         "trials": run.records,

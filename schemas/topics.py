@@ -29,7 +29,8 @@ class TopicSpec:
 
     `key` says what records are keyed by. `message` is the union of its message classes. With `partitions_like_metrics`
     it must have as many partitions as `metrics`, for a stage's state and inputs are partitioned together; else any
-    number does. `retention` is None where compaction alone decides what is kept.
+    number does, but it is created with at least `least_partitions`. `retention` is None where compaction alone decides
+    what is kept.
     """
 
     name: str
@@ -38,6 +39,7 @@ class TopicSpec:
     partitions_like_metrics: bool
     cleanup: Literal["delete", "compact"]
     retention: timedelta | None
+    least_partitions: int = 1
 
     @property
     def classes(self) -> list[type[Message]]:
@@ -56,8 +58,10 @@ class TopicSpec:
         return settings
 
 
-def _log(name: str, message: Any, days: int, *, key: str = MODEL_KEY, like_metrics: bool = True) -> TopicSpec:
-    return TopicSpec(name, key, message, like_metrics, "delete", timedelta(days=days))
+def _log(
+    name: str, message: Any, days: int, *, key: str = MODEL_KEY, like_metrics: bool = True, least: int = 1
+) -> TopicSpec:
+    return TopicSpec(name, key, message, like_metrics, "delete", timedelta(days=days), least)
 
 
 def _table(name: str, message: Any, *, key: str = MODEL_KEY) -> TopicSpec:
@@ -70,8 +74,9 @@ TOPICS: dict[str, TopicSpec] = {
         _log("metrics", MetricsMessage, 7),
         _log("drift", DriftMessage, 30),
         _log("retrain", RetrainMessage, 30),
-        # Keyed apart from the other topics, so that one model's trials spread over the runners.
-        _log("trial-requests", TrialRequestMessage, 7, key="trial id", like_metrics=False),
+        # Keyed apart from the other topics, so that one model's trials spread over the runners; in a number of
+        # partitions of which two, three, four or six runners get the same share each.
+        _log("trial-requests", TrialRequestMessage, 7, key="trial id", like_metrics=False, least=12),
         _log("trials", TrialMessage, 30),
         _table("models", ModelMessage, key="NAME/VERSION, or NAME@ALIAS for an alias; partitioned by NAME"),
         _table("status", StatusMessage),

@@ -52,7 +52,8 @@ def wanted_topics(settings: EngineSettings, stages: Iterable[str]) -> list[Wante
 
 def _from_registry(spec: TopicSpec, settings: EngineSettings) -> WantedTopic:
     config = spec.config() | _ROOMY
-    return WantedTopic(settings.topic(spec.name), settings.partitions, spec.partitions_like_metrics, config)
+    partitions = max(settings.partitions, spec.least_partitions)
+    return WantedTopic(settings.topic(spec.name), partitions, spec.partitions_like_metrics, config)
 
 
 async def create_topics(

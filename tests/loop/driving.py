@@ -119,7 +119,9 @@ delivery = "{delivery}"
 
     def records(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
         with self._consumer("reader") as consumer:
-            return [record for p in range(PARTITIONS) for record in _drain(consumer, f"{self.prefix}{topic}", p)]
+            name = f"{self.prefix}{topic}"
+            partitions = sorted(consumer.list_topics(name, timeout=10).topics[name].partitions)
+            return [record for number in partitions for record in _drain(consumer, name, number)]
 
     def lag(self, stage: str, *topics: str) -> int:
         """How many offsets of its inputs a stage has not committed yet; of its internal topic how many records.
