@@ -15,7 +15,7 @@ def worker(
     agents: Annotated[
         str | None,
         typer.Option(
-            "--agents", help="Which stages to run, of monitor, retrain and tuner; without it all.", metavar="A,B"
+            "--agents", help="What to run, of monitor, retrain, tuner and runner; without it all.", metavar="A,B"
         ),
     ] = None,
     bootstrap: Bootstrap = None,
