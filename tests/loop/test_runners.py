@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from streams.brokers.broker import Broker
 from tests.loop.driving import Cluster, Json, Worker, wait_until
@@ -130,6 +131,22 @@ def test_a_trial_of_which_nothing_is_heard_fails_is_asked_again_and_its_late_res
     told: list[Json] = results(cluster)
     assert all(trial["state"] == "failed" for trial in told if trial["number"] == 0)
     assert any(trial["late"] for trial in told)
+    assert [worker.terminate() for worker in (owning, running)] == [0, 0]
+
+
+@pytest.mark.timeout(120)
+def test_what_is_no_trial_request_becomes_a_dead_letter_and_holds_nothing_up(cluster: Cluster) -> None:
+    cluster.settings = study("traced", trials=3)
+    owning, running = owner(cluster), runner(cluster)
+    producer = Producer({"bootstrap.servers": cluster.broker.bootstrap_servers})
+    for number in range(20):
+        producer.produce(f"{cluster.prefix}trial-requests", key=str(number), value=b"run, please")
+    producer.flush(10)
+    ask_for_training(cluster)
+    cluster.wait_for("models", 1)
+    letters = cluster.wait_for("dead-letter", 20)
+    assert {(letter["stage"], letter["topic"]) for letter in letters} == {("runner", f"{cluster.prefix}trial-requests")}
+    assert len(letters) == 20
     assert [worker.terminate() for worker in (owning, running)] == [0, 0]
 
 

@@ -20,6 +20,7 @@ from schemas.message import Message
 from schemas.models import ModelVersion
 from schemas.trial_requests import TrialRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
+from streams.stage import Tick
 from tests.tuner.making import (
     NOON,
     SHA256,
@@ -123,6 +124,19 @@ def test_what_was_asked_is_never_asked_again_differently() -> None:
     assert [trial.params for trial in trials_of(tuner, state)] == [
         output.message.params for output in first if isinstance(output.message, TrialRequest)
     ]
+
+
+def test_what_was_chosen_for_a_number_that_a_lost_trial_took_meanwhile_is_chosen_anew() -> None:
+    tuner, state = begun(parallel=1, ahead=1, deadline=timedelta(seconds=10))
+    state, _ = tuner.step(state, [event(succeed(trials_of(tuner, state)[0]), clock=5000)])
+    (stale,) = tuner.work(state)
+    assert isinstance(stale, SamplingWork)
+    chosen = asked(stale)
+    state, _ = tuner.step(state, [Tick(15_000)])
+    before = dict(state.studies[0].asked)
+    state, outputs = tuner.step(state, [event(chosen)])
+    assert outputs == []
+    assert state.studies[0].asked == before
 
 
 def test_the_sampler_is_shown_what_was_asked_and_told_in_the_order_of_events() -> None:
