@@ -31,7 +31,8 @@ class Progress:
         """A trial's result is published."""
         self._running.discard(offset)
         self._done.add(offset)
-        self._done = {done for done in self._done if done >= self.position}
+        position = self.position
+        self._done = {done for done in self._done if done >= position}
 
     @property
     def running(self) -> set[int]:
