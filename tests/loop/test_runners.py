@@ -95,7 +95,7 @@ def test_200_trials_end_once_each_though_two_runners_and_the_owner_are_killed(cl
 
 
 @pytest.mark.timeout(240)
-def test_trials_go_on_and_none_is_repeated_when_runners_come_and_go(cluster: Cluster) -> None:
+def test_trials_go_on_and_only_what_was_in_hand_is_repeated_when_runners_come_and_go(cluster: Cluster) -> None:
     cluster.settings = study("traced", trials=60, parallel=6, ahead=2)
     owning, first = owner(cluster), runner(cluster)
     ask_for_training(cluster)
@@ -108,7 +108,8 @@ def test_trials_go_on_and_none_is_repeated_when_runners_come_and_go(cluster: Clu
     assert sorted(trial["number"] for trial in trials) == list(range(60))
     assert {trial["state"] for trial in trials} == {"complete"}
     ended = [line for line in runs(cluster) if line.endswith("ended")]
-    assert sorted(ended) == sorted(f"{number} ended" for number in range(60))
+    assert set(ended) == {f"{number} ended" for number in range(60)}
+    assert len(ended) <= 60 + 2  # a trial that was in hand at a handover, and had just ended
     assert [worker.terminate() for worker in (owning, second)] == [0, 0]
 
 
