@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -34,6 +34,7 @@ PANE: Final = 64
 WELL_CONDITIONED: Final = 1e-6
 
 _BYTES: Final = 8
+_PANE_BYTES: Final = PANE * _BYTES
 _DOUBLES: Final = [struct.Struct(f"<{count}d") for count in range(PANE + 1)]
 _DOUBLE: Final = _DOUBLES[1]
 _PAIR: Final = struct.Struct("<dd")
@@ -107,19 +108,24 @@ class WindowHead(msgspec.Struct, array_like=True):
             squares += deviation * deviation
         return total, squares
 
-    def take(self, value: float, panes: Parts) -> None:
-        """Take in one value of a window that is measured all the time."""
-        deviation = value - self.level
+    def take(self, value: float) -> bool:
+        """Take in one value of a window that is measured all the time; whether it must be turned over then."""
+        level, place = self.level, self.pushed % self.size + 1
+        deviation = value - level
         self.total += deviation
         self.squares += deviation * deviation
         self.open += _DOUBLE.pack(value)
         self.pushed += 1
-        if len(self.open) == PANE * _BYTES:
+        return len(self.open) == _PANE_BYTES or (place + 1) % PANE == 0 or place + 1 == self.size
+
+    def turn_over(self, panes: Parts) -> None:
+        """Seal the open pane if it is full, and get the trailing one if another is to leave next."""
+        if len(self.open) == _PANE_BYTES:
             self._seal(panes)
         if self.trailing and ((self.place + 1) % PANE == 0 or not self.former):
             load_trailing(self, panes)
 
-    def take_many(self, values: Sequence[float], panes: Parts) -> None:
+    def take_many(self, values: Sequence[float], panes: Callable[[], Parts]) -> None:
         """Take in at most `room` values without measuring: what `append` does, in less time for a few."""
         level, total, squares, at = self.level, self.total, self.squares, 0
         for value in values:
@@ -132,8 +138,8 @@ class WindowHead(msgspec.Struct, array_like=True):
             self.open += _DOUBLES[len(some)].pack(*some)
             self.pushed += len(some)
             at += len(some)
-            if len(self.open) == PANE * _BYTES:
-                self._seal(panes)
+            if len(self.open) == _PANE_BYTES:
+                self._seal(panes())
 
     def _seal(self, panes: Parts) -> None:
         panes[_slot(self.size, self.pushed // self.size, self.place // PANE - 1)] = self.open
@@ -145,9 +151,9 @@ def append(head: WindowHead, values: Floats, panes: Parts) -> None:
     data, block, first = head.open + values.astype("<f8", copy=False).tobytes(), head.pushed // head.size, head.place
     head.pushed += len(values)
     number, at = first // PANE, 0
-    while len(data) - at >= PANE * _BYTES or (at < len(data) and head.place == 0):
-        panes[_slot(head.size, block, number)] = data[at : at + PANE * _BYTES]
-        number, at = number + 1, at + PANE * _BYTES
+    while len(data) - at >= _PANE_BYTES or (at < len(data) and head.place == 0):
+        panes[_slot(head.size, block, number)] = data[at : at + _PANE_BYTES]
+        number, at = number + 1, at + _PANE_BYTES
     head.open = data[at:]
 
 

@@ -16,10 +16,9 @@ import rocksdict
 from faust.stores.rocksdb import Store
 from faust.tables.table import Table
 
-Changes = Mapping[bytes, bytes | None]
+from streams.rocksdb import open_database
 
-#: Per partition; Faust's own defaults (2 GiB of cache each) do not fit a worker with many partitions.
-ROCKSDB_OPTIONS = {"block_cache_size": 64 * 2**20, "write_buffer_size": 16 * 2**20, "max_open_files": 256}
+Changes = Mapping[bytes, bytes | None]
 
 
 class OverlayStore(Store):
@@ -90,12 +89,7 @@ class OverlayStore(Store):
         yield from ((key, value) for key, value in overlay.items() if key.startswith(prefix) and value is not None)
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
-        db: rocksdict.Rdict = super()._open_for_partition(partition)
-        # The changelog is the log to recover from; what a crash takes from memory, its position goes with.
-        options = rocksdict.WriteOptions()
-        setattr(options, "disable_wal", True)  # noqa: B010 - the stubs take the attribute for a method
-        db.set_write_options(options)
-        return db
+        return open_database(self.partition_path(partition))
 
     # What the table itself is asked, which knows no partitions: whichever is here and has the key answers.
 
@@ -138,7 +132,6 @@ class CheckpointedTable(Table[bytes, bytes]):
             value_type=bytes,
             key_serializer="raw",
             value_serializer="raw",
-            options=dict(ROCKSDB_OPTIONS),
         )
 
     @property

@@ -34,11 +34,8 @@ class Plan:
     minimum_is_drift: bool
     #: What the rule asks, in short: other settings have another. Empty for a series that is not watched.
     watched: str
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether anything is asked of its values as they come."""
-        return self.detector is not None or self.minimum is not None
+    #: Whether anything is asked of its values as they come.
+    is_measured: bool
 
     @property
     def detector_name(self) -> str:
@@ -91,6 +88,7 @@ class Plans:
             and retrain is not None
             and retrain.average_precision_recall_is_drift,
             watched="" if watch is None else _watched(watch),
+            is_measured=watch is not None or minimum is not None,
         )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from operator import attrgetter
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.state import Model, Series, Version, panes_of
@@ -17,8 +18,8 @@ from schemas.compact import CompactMetrics, instant
 from schemas.fields import EPOCH
 from schemas.metrics import RATIOS
 from schemas.status import ModelState
-from streams.parts import Parts
 from streams.run import EventRun
+from streams.windows import WindowHead
 
 #: Runs longer than this are quicker in columns.
 LONGEST: Final = 40
@@ -27,79 +28,95 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _ratios = attrgetter(*RATIOS)
 
 
-class _Lane:
-    """One series, and where its values are in a message: a place among RATIOS, or the name of an extra."""
+class _Place(NamedTuple):
+    """Where a metric's value is in a message: at a place among RATIOS, or (`at` is −1) the extra of this name."""
 
-    __slots__ = ("at", "extra", "panes", "plan", "series", "values", "window")
+    metric: str
+    at: int
+    extra: str
 
-    def __init__(self, metric: str, series: Series, plan: Plan, parts: Parts) -> None:
-        self.at = RATIOS.index(metric) if metric in RATIOS else None
-        self.extra = metric.removeprefix("extras.")
-        self.series, self.window, self.plan, self.panes = series, series.window, plan, panes_of(series, parts)
-        self.values: list[float] = []
 
-    def is_calm(self, value: float) -> bool:
-        """Whether nothing is to be said of a value that comes next."""
-        if (measured := self.window.measure(value)) is None:
-            return False
-        count, mean, std = measured
-        plan, phase = self.plan, self.series.phase
-        if plan.minimum is not None and (mean if plan.of_mean else value) < plan.minimum:
-            return False
-        if plan.detector is None:
-            return True
-        steady = phase is ModelState.OK or (phase is ModelState.WARMING and count < plan.min_samples)
-        return steady and plan.detector.is_calm(value, count, mean, std)
+class _Lane(NamedTuple):
+    """One series, with what the settings ask of it."""
+
+    place: _Place
+    series: Series
+    window: WindowHead
+    plan: Plan
 
 
 def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
     """Take in the messages of a run up to the first that may have consequences; returns how many. Changes the state."""
-    state, first = model.state, run.messages[0]
+    state, messages = model.state, run.messages
+    first = messages[0]
     if state.silent or not state.versions or type(first) is not CompactMetrics or plans.wants_average(state.model):
         return 0
     version = state.versions[-1]
-    lanes = _lanes(first, version, model, plans)
-    taken = _take(lanes, run.messages, version.name) if lanes else 0
+    places = _places(tuple([value is None for value in _ratios(first)]), tuple(first.extras))
+    lanes = _lanes(places, version, state.model, plans)
+    taken = _take(lanes, messages, version.name, model) if lanes else 0
     if taken:
-        latest = max(message.timestamp for message in run.messages[:taken] if isinstance(message, CompactMetrics))
+        latest = max([message.timestamp for message in cast(Sequence[CompactMetrics], messages[:taken])])
         state.event_time = max(state.event_time, (instant(latest) - EPOCH) // _MICROSECOND)
         state.counts["metrics"] = state.counts.get("metrics", 0) + taken
         state.clock, state.last_version = run.clock, version.name
     return taken
 
 
-def _lanes(first: CompactMetrics, version: Version, model: Model, plans: Plans) -> list[_Lane]:
-    """A lane for each number in the message; none if one of them would begin a series."""
-    metrics = [name for name, value in zip(RATIOS, _ratios(first), strict=True) if value is not None]
-    metrics += [f"extras.{name}" for name in first.extras]
-    lanes = []
-    for metric in metrics:
-        series, plan = version.series.get(metric), plans.of(model.state.model, metric)
+@lru_cache(maxsize=10_000)
+def _places(missing: tuple[bool, ...], extras: tuple[str, ...]) -> tuple[_Place, ...]:
+    """Of the metrics in messages that lack these ratios and have these extras."""
+    ratios = [_Place(name, at, "") for at, name in enumerate(RATIOS) if not missing[at]]
+    return *ratios, *[_Place(f"extras.{name}", -1, name) for name in extras]
+
+
+def _lanes(places: Sequence[_Place], version: Version, model: str, plans: Plans) -> list[_Lane]:
+    """A lane for each metric; none if one of them would begin a series."""
+    lanes, known = [], version.series
+    for place in places:
+        series, plan = known.get(place.metric), plans.of(model, place.metric)
         if series is None or series.window.size != plan.size or series.watched != plan.watched:
             return []
-        lanes.append(_Lane(metric, series, plan, model.parts))
+        lanes.append(_Lane(place, series, series.window, plan))
     return lanes
 
 
-def _take(lanes: list[_Lane], messages: Sequence[object], version: str) -> int:
+def _take(lanes: list[_Lane], messages: Sequence[object], version: str, model: Model) -> int:
     """Take in messages that have a value for each lane, and no others, as long as nothing is to be said of them."""
-    measured, extras = [lane for lane in lanes if lane.plan.is_measured], sum(lane.at is None for lane in lanes)
-    taken, missing = 0, len(RATIOS) - len(lanes) + extras
-    for message in messages[: min(lane.window.room for lane in lanes)]:
+    places = [lane.place for lane in lanes]
+    measured = [(number, lane) for number, lane in enumerate(lanes) if lane.plan.is_measured]
+    extras = sum([place.at < 0 for place in places])
+    missing = len(RATIOS) - len(lanes) + extras
+    rows: list[list[float]] = []
+    for message in messages[: min([lane.window.room for lane in lanes])]:
         if type(message) is not CompactMetrics or message.model_version != version or len(message.extras) != extras:
             break
-        row = _ratios(message)
-        values = [message.extras.get(lane.extra) if lane.at is None else row[lane.at] for lane in lanes]
-        if None in values or row.count(None) != missing:
+        ratios = _ratios(message)
+        found = [ratios[at] if at >= 0 else message.extras.get(extra) for _, at, extra in places]
+        if None in found or ratios.count(None) != missing:
             break
-        for lane, value in zip(lanes, values, strict=True):
-            lane.values.append(cast(float, value))
-        if any(not lane.is_calm(lane.values[-1]) for lane in measured):
+        row = cast("list[float]", found)
+        if not all(_is_calm(lane, row[number]) for number, lane in measured):
             break
-        for lane in measured:
-            lane.window.take(lane.values[-1], lane.panes)
-        taken += 1
-    for lane in lanes:
+        for number, lane in measured:
+            if lane.window.take(row[number]):
+                lane.window.turn_over(panes_of(lane.series, model.parts))
+        rows.append(row)
+    for lane, column in zip(lanes, zip(*rows, strict=True), strict=False):
         if not lane.plan.is_measured:
-            lane.window.take_many(lane.values[:taken], lane.panes)
-    return taken
+            lane.window.take_many(column, lambda series=lane.series: panes_of(series, model.parts))  # type: ignore[misc] # bound now
+    return len(rows)
+
+
+def _is_calm(lane: _Lane, value: float) -> bool:
+    """Whether nothing is to be said of a value that comes next."""
+    _, series, window, plan = lane
+    if (measured := window.measure(value)) is None:
+        return False
+    count, mean, std = measured
+    if plan.minimum is not None and (mean if plan.of_mean else value) < plan.minimum:
+        return False
+    if plan.detector is None:
+        return True
+    steady = series.phase is ModelState.OK or (series.phase is ModelState.WARMING and count < plan.min_samples)
+    return steady and plan.detector.is_calm(value, count, mean, std)

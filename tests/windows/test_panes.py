@@ -40,7 +40,8 @@ def test_one_value_after_the_other_gives_the_digits_of_a_push(size: int, kind: s
         head, parts = window.head, Parts(table)
         window = CountWindow.of(msgspec.msgpack.decode(msgspec.msgpack.encode(head), type=WindowHead), parts)
         if window.head.room and rng.random() < 0.7 and (one := window.head.measure(values[at])) is not None:
-            window.head.take(values[at], parts)
+            if window.head.take(values[at]):
+                window.head.turn_over(parts)
             found.append(one)
             at += 1
         else:
@@ -63,7 +64,7 @@ def test_values_taken_in_unmeasured_are_all_there(size: int, kind: str, seed: in
     while at < len(values):
         if (room := window.head.room) and rng.random() < 0.7:
             taken = min(room, rng.randrange(1, 200))
-            window.head.take_many(values[at : at + taken], parts)
+            window.head.take_many(values[at : at + taken], lambda: parts)
         else:
             taken = 7
             window.extend(values[at : at + taken])
