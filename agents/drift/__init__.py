@@ -7,12 +7,28 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
-from agents.drift.detector import Detector, Direction, Verdict
+from agents.drift.adwin import Adwin
+from agents.drift.ddm import DDM
+from agents.drift.detector import Detector, Direction, Verdict, Watched, WindowDetector
+from agents.drift.eddm import EDDM
+from agents.drift.fhddm import FHDDM
+from agents.drift.hddm_a import HDDMA
+from agents.drift.hddm_w import HDDMW
+from agents.drift.page_hinkley import PageHinkley
 from agents.drift.z_score import ZScore
 
-__all__ = ["DETECTORS", "Detector", "Direction", "Verdict", "ZScore", "make_detector"]
+__all__ = ["DETECTORS", "Detector", "Direction", "Verdict", "Watched", "WindowDetector", "ZScore", "make_detector"]
 
-DETECTORS: dict[str, Callable[..., Detector]] = {"z_score": ZScore}
+DETECTORS: dict[str, Callable[..., Detector]] = {
+    "adwin": Adwin,
+    "ddm": DDM,
+    "eddm": EDDM,
+    "fhddm": FHDDM,
+    "hddm_a": HDDMA,
+    "hddm_w": HDDMW,
+    "page_hinkley": PageHinkley,
+    "z_score": ZScore,
+}
 """Every detector by its name in settings. A new one is a file and an entry here."""
 
 

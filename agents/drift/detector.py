@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from numpy.typing import ArrayLike
 
 from streams.windows import Floats, Pushed
 
 Direction = Literal["up", "down", "none"]
+Watched = Literal["both", "up", "down"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a detector says after one value.
 
-    `statistic` is what it compared with `threshold`; `p_value` its significance, where the test has one; `direction`
-    which way the values went ("none" where the detector has no direction, or nothing was found).
+    `statistic` is what it compared with `threshold` (both 0 where it compared nothing); `p_value` its significance, where
+    the test has one; `direction` which way the values went ("none" where nothing was found). `drift` and `warning` are
+    never both true.
     """
 
     drift: bool
@@ -29,7 +29,10 @@ class Verdict:
 
 
 class Detector(Protocol):
-    """One detector over one series of finite numbers. Values of any split into calls give the same verdicts."""
+    """One detector over one series of finite numbers. Values of any split into calls give the same verdicts.
+
+    One that fires begins anew with the next value, except the z-score, whose window slides on.
+    """
 
     @property
     def name(self) -> str:
@@ -37,17 +40,14 @@ class Detector(Protocol):
         ...
 
     def update(self, value: float) -> Verdict:
-        """Take in one value. Raises ValueError if it is not finite."""
+        """Take in one value. Raises ValueError, taking nothing, if it is not finite or out of the detector's range."""
         ...
 
     def update_many(self, values: ArrayLike) -> list[tuple[int, Verdict]]:
-        """Take in many, oldest first: (index, verdict) of those at which it warns or fires."""
-        ...
+        """Take in many, oldest first: (index, verdict) of those that fire, and of those at which a warning begins.
 
-    def judge(self, values: Floats, statistics: Pushed) -> list[tuple[int, Verdict]]:
-        """What `update_many` says of values that are already in a window, whose `statistics` these are.
-
-        So that all rules of one series share one window.
+        A warning begins where `update` would warn and did not at the value before; some detectors warn for days.
+        Raises ValueError, taking none, if one is not finite or out of the detector's range.
         """
         ...
 
@@ -61,5 +61,14 @@ class Detector(Protocol):
 
     @classmethod
     def from_state(cls, data: bytes) -> Self:
-        """The detector that wrote `data` with `state`, going on where that one was."""
+        """The detector that wrote `data` with `state`, going on where that one was. Raises ValueError for other data."""
+        ...
+
+
+@runtime_checkable
+class WindowDetector(Detector, Protocol):
+    """A detector that looks at nothing but the newest values, so that all rules of one series can share one window."""
+
+    def judge(self, values: Floats, statistics: Pushed) -> list[tuple[int, Verdict]]:
+        """What `update_many` says of values that are already in a window, whose `statistics` these are."""
         ...

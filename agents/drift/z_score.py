@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Final, Literal, Self, get_args
+from typing import Final, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from agents.drift.detector import Verdict
+from agents.drift.detector import Direction, Verdict, Watched
 from streams.windows import CountWindow, Floats, Pushed
-
-Watched = Literal["both", "up", "down"]
 
 #: A deviation no larger than this is a constant series, whatever the last digits say.
 CONSTANT: Final = float(np.finfo(np.float32).eps)
@@ -100,7 +98,7 @@ class ZScore:
         return np.asarray(beyond & (np.asarray(count) >= self.min_samples))
 
     def _verdict(self, score: float, fires: bool) -> Verdict:
-        direction: Literal["up", "down", "none"] = "none" if not fires else "up" if score > 0 else "down"
+        direction: Direction = "none" if not fires else "up" if score > 0 else "down"
         return Verdict(fires, False, direction, score, self.threshold)
 
 

@@ -1,0 +1,97 @@
+"""Inner loops of detectors: plain Python functions that numba compiles where it is installed (docs/adr/0006).
+
+Both ways give the same bits: a kernel uses nothing but +, −, ×, ÷, comparisons, `math.sqrt` and `math.log`, in one
+order, without fast-math. Compiling takes a second or two the first time and is cached on disk; it happens when a
+detector is made, never at a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from types import FunctionType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Whether kernels are compiled; the extra `fast` brings numba.
+COMPILED: Final = find_spec("numba") is not None
+
+#: A detector's memory as its kernel sees it: an array for machine code, a list for the interpreter, which is quicker so.
+Memory = NDArray[np.float64] | list[float]
+
+
+class Kernel:
+    """A function of numbers and of sequences of numbers; it may call other kernels of its module's globals."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        if not isinstance(function, FunctionType):
+            raise TypeError(f"expected a plain function, got {function!r}")
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it in the interpreter."""
+        return self.function(*arguments)
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The same as machine code, made at the first call with each combination of types. Needs numba."""
+        # Imported here, for numba takes half a second, and most workers need none of it.
+        from numba import njit
+
+        function = self.function
+        scope = function.__globals__ | {
+            name: kernel.compiled
+            for name in function.__code__.co_names
+            if isinstance(kernel := function.__globals__.get(name), Kernel)
+        }
+        bound = FunctionType(function.__code__, scope, function.__name__)
+        try:
+            made: Callable[..., Any] = njit(cache=True)(bound)
+        except RuntimeError:  # nowhere to keep a cache: a read-only installation without a home
+            made = njit(bound)
+        return made
+
+
+def memory(numbers: Sequence[float] | NDArray[np.float64], compiled: bool) -> Memory:
+    """A copy of `numbers` for a kernel to work in."""
+    array = np.array(numbers, dtype=np.float64)
+    return array if compiled else [float(number) for number in array]
+
+
+@Kernel
+def clear(numbers: Memory) -> None:
+    """Set all to 0: every detector begins with zeros."""
+    for index in range(len(numbers)):
+        numbers[index] = 0.0
+
+
+@Kernel
+def note(
+    found: NDArray[np.float64],
+    count: int,
+    index: int,
+    every: bool,
+    s: Memory,
+    level: int,
+    direction: int,
+    statistic: float,
+    threshold: float,
+) -> int:
+    """Write down the verdict on value `index` if it fires (level 2), if a warning begins (1), or if `every` one counts.
+
+    The last of the detector's numbers says whether it warned at the value before. Returns the new `count`.
+    """
+    begins = level == 1 and s[-1] == 0.0
+    s[-1] = 1.0 if level == 1 else 0.0
+    if not (every or begins or level == 2):
+        return count
+    found[count, 0] = index
+    found[count, 1] = level
+    found[count, 2] = direction if level > 0 else 0
+    found[count, 3] = statistic
+    found[count, 4] = threshold
+    return count + 1
