@@ -8,25 +8,39 @@ from difflib import get_close_matches
 from typing import Any
 
 from agents.drift.adwin import Adwin
+from agents.drift.cusum import Cusum
 from agents.drift.ddm import DDM
 from agents.drift.detector import Detector, Direction, Verdict, Watched, WindowDetector
 from agents.drift.eddm import EDDM
+from agents.drift.ewma import EWMA
 from agents.drift.fhddm import FHDDM
 from agents.drift.hddm_a import HDDMA
 from agents.drift.hddm_w import HDDMW
+from agents.drift.kswin import KSWIN
 from agents.drift.page_hinkley import PageHinkley
+from agents.drift.rddm import RDDM
+from agents.drift.stepd import STEPD
+from agents.drift.threshold import Threshold
+from agents.drift.two_proportion import TwoProportion
 from agents.drift.z_score import ZScore
 
 __all__ = ["DETECTORS", "Detector", "Direction", "Verdict", "Watched", "WindowDetector", "ZScore", "make_detector"]
 
 DETECTORS: dict[str, Callable[..., Detector]] = {
     "adwin": Adwin,
+    "cusum": Cusum,
     "ddm": DDM,
     "eddm": EDDM,
+    "ewma": EWMA,
     "fhddm": FHDDM,
     "hddm_a": HDDMA,
     "hddm_w": HDDMW,
+    "kswin": KSWIN,
     "page_hinkley": PageHinkley,
+    "rddm": RDDM,
+    "stepd": STEPD,
+    "threshold": Threshold,
+    "two_proportion": TwoProportion,
     "z_score": ZScore,
 }
 """Every detector by its name in settings. A new one is a file and an entry here."""

@@ -40,22 +40,20 @@ def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
 
 
 class DDM(StreamDetector):
-    """For errors (0 or 1, or shares): fires where rate + deviation exceeds the lowest rate by `drift_threshold` deviations.
+    """For errors (0 or 1, or shares): fires where rate + deviation exceed the lowest by `drift_threshold` deviations.
 
     Warns from `warning_threshold` deviations on; judges after `warm_start` values. Sees a rising rate alone. A model
     that made no error in the warm-up has a deviation of 0, and its first error fires.
 
-    >>> [index for index, verdict in DDM().update_many([0, 0, 0, 1] * 50 + [1] * 50) if verdict.drift]
-    [221]
+    >>> [index for index, found in DDM().update_many([0, 0, 0, 1] * 50 + [1] * 50) if found.drift]
+    [216]
     """
 
     name = "ddm"
     bounded = True
     _kernel = _scan
 
-    def __init__(
-        self, *, warm_start: int = 30, warning_threshold: float = 2.0, drift_threshold: float = 3.0
-    ) -> None:
+    def __init__(self, *, warm_start: int = 30, warning_threshold: float = 2.0, drift_threshold: float = 3.0) -> None:
         constants = [
             whole("warm_start", warm_start, 0),
             positive("warning_threshold", warning_threshold),

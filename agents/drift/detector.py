@@ -15,8 +15,8 @@ Watched = Literal["both", "up", "down"]
 class Verdict(NamedTuple):
     """What a detector says after one value.
 
-    `statistic` is what it compared with `threshold` (both 0 where it compared nothing); `p_value` its significance, where
-    the test has one; `direction` which way the values went ("none" where nothing was found). `drift` and `warning` are
+    `statistic` is what it compared with `threshold` (both 0 where it compared nothing); `p_value` its significance,
+    where the test has one; `direction` which way the values went ("none" where nothing was found). `drift` and `warning` are
     never both true.
     """
 
@@ -61,7 +61,7 @@ class Detector(Protocol):
 
     @classmethod
     def from_state(cls, data: bytes) -> Self:
-        """The detector that wrote `data` with `state`, going on where that one was. Raises ValueError for other data."""
+        """The detector that wrote `data` with `state`, going on where that one was; ValueError for other data."""
         ...
 
 

@@ -54,13 +54,13 @@ def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
 
 
 class EDDM(StreamDetector):
-    """For errors (a value of 1 is one): fires where mean + 2 deviations of their distances fall below `beta` of the longest.
+    """For errors (1): fires where mean + 2 deviations of the distances between them fall below `beta` of the longest.
 
     Warns below `alpha`, and goes on warning until an error says otherwise; judges after `warm_start` errors. Sees a
     rising rate alone, and gradual changes best; but many false alarms (docs/detectors.md).
 
-    >>> [index for index, verdict in EDDM().update_many([0, 0, 0, 0, 1] * 50 + [0, 1] * 50) if verdict.drift]
-    [265]
+    >>> [index for index, found in EDDM().update_many([0, 0, 0, 0, 1] * 50 + [1] * 300) if found.drift]
+    [313]
     """
 
     name = "eddm"

@@ -77,7 +77,7 @@ class FHDDM(StreamDetector):
     `confidence_level` is the probability of an alarm without a change, of each window by itself. Never warns.
 
     >>> [index for index, _ in FHDDM(direction="up").update_many([0, 0, 0, 1] * 50 + [1] * 50)]
-    [235]
+    [234]
     """
 
     name = "fhddm"

@@ -63,8 +63,8 @@ class HDDMA(StreamDetector):
 
     Warns at `warning_confidence`. `direction` is "up" by default, as of errors; river's `two_sided_test` is "both".
 
-    >>> [index for index, verdict in HDDMA().update_many([0, 0, 0, 1] * 50 + [1] * 50) if verdict.drift]
-    [222]
+    >>> [index for index, found in HDDMA().update_many([0, 0, 0, 1] * 50 + [1] * 50) if found.drift]
+    [205]
     """
 
     name = "hddm_a"

@@ -71,8 +71,8 @@ class HDDMW(StreamDetector):
     Warns at `warning_confidence`; `lambda_val` is the weight of the newest value. `direction` is "up" by default, as of
     errors; river's `two_sided_test` is "both".
 
-    >>> [index for index, verdict in HDDMW().update_many([0, 0, 0, 1] * 50 + [1] * 50) if verdict.drift]
-    [210]
+    >>> [index for index, found in HDDMW().update_many([0, 0, 0, 1] * 50 + [1] * 50) if found.drift]
+    [214]
     """
 
     name = "hddm_w"

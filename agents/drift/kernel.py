@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 #: Whether kernels are compiled; the extra `fast` brings numba.
 COMPILED: Final = find_spec("numba") is not None
 
-#: A detector's memory as its kernel sees it: an array for machine code, a list for the interpreter, which is quicker so.
+#: A detector's memory as its kernel sees it: an array for machine code, a list for the interpreter (quicker there).
 Memory = NDArray[np.float64] | list[float]
 
 

@@ -86,7 +86,9 @@ class StreamDetector:
     def from_state(cls, data: bytes) -> Self:
         """The detector that wrote `data`; raises ValueError for anything else."""
         if not data or data[0] != _VERSION:
-            raise ValueError(f"{cls.name}: expected a state of format {_VERSION}, got {data[:1]!r} in {len(data)} bytes")
+            raise ValueError(
+                f"{cls.name}: expected a state of format {_VERSION}, got {data[:1]!r} in {len(data)} bytes"
+            )
         try:
             name, parameters, numbers, count, cells = msgspec.msgpack.decode(
                 data[1:], type=tuple[str, list[Any], bytes, int, bytes]
