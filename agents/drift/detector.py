@@ -16,8 +16,8 @@ class Verdict(NamedTuple):
     """What a detector says after one value.
 
     `statistic` is what it compared with `threshold` (both 0 where it compared nothing); `p_value` its significance,
-    where the test has one; `direction` which way the values went ("none" where nothing was found). `drift` and `warning` are
-    never both true.
+    where the test has one; `direction` which way the values went ("none" where nothing was found). `drift` and
+    `warning` are never both true.
     """
 
     drift: bool

@@ -28,10 +28,9 @@ _N, _MEAN, _Z, _DECAY = range(4)
 @Kernel
 def _limit(mean: float, c: Any) -> float:
     """The control limit, in deviations."""
-    p = min(mean, 0.5)
-    square = p * p
-    cube = square * p
-    limit = c[_LIMIT] + c[_LIMIT + 1] * p + c[_LIMIT + 2] * cube
+    square = mean * mean
+    cube = square * mean
+    limit = c[_LIMIT] + c[_LIMIT + 1] * mean + c[_LIMIT + 2] * cube
     return float(limit + c[_LIMIT + 3] * cube * square + c[_LIMIT + 4] * cube * square * square)
 
 
@@ -64,7 +63,7 @@ class EWMA(StreamDetector):
 
     That is 100, 400 or 1000: the mean number of values between two false alarms. Warns at `warning_level` of the limit;
     judges from `min_instances` values on. `lambda_val` is the weight of the newest value; the limits were made for 0.2
-    and for means up to one half, beyond which the limit at one half is taken. Sees a rising rate alone.
+    and for means well below one half: towards it and beyond they are too small. Sees a rising rate alone.
 
     >>> [index for index, found in EWMA().update_many([0, 0, 0, 1] * 50 + [1] * 50) if found.drift]
     [203]
