@@ -1,6 +1,7 @@
 """`python -m benchmarks NAME [--json] [--records N] [--rounds N]`; NAME is a benchmark, `all` or `list`.
 
-With VISUTILITY_BOOTSTRAP_SERVERS that cluster is used, else a real Kafka is started from jars (Java 17 and Maven).
+Those of detectors need no Kafka. The others use VISUTILITY_BOOTSTRAP_SERVERS, else start a real Kafka from jars (Java 17
+and Maven).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,19 +18,19 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from benchmarks.kafka import real_kafka
+from benchmarks.calibration import calibration
+from benchmarks.detectors import detectors
+from benchmarks.kafka import Kafka, real_kafka
+from benchmarks.labelled import nab, predictions, turing
 from benchmarks.latency import latency
 from benchmarks.recovery import recovery
 from benchmarks.report import table
-from benchmarks.run import Json, ProcessFailed, Run
+from benchmarks.run import Json, LocalRun, ProcessFailed, Run
 from benchmarks.samplers import samplers
 from benchmarks.state import state
 from benchmarks.throughput import throughput
 from benchmarks.tuning import tuning
 from streams.brokers.broker import BrokerError
-
-SAMPLERS = "samplers"
-"""The one benchmark that needs no Kafka."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,31 @@ class Benchmark:
     measure: Callable[[Run], Json]
 
 
-BENCHMARKS = {
+@dataclass(frozen=True)
+class LocalBenchmark:
+    """One that needs no Kafka."""
+
+    summary: str
+    records: int
+    measure: Callable[[LocalRun], Json]
+
+
+BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "throughput": Benchmark("records and outcomes a second, beside other stream processors", 1_000_000, throughput),
     "latency": Benchmark("from the producer's send to the drift event, read committed", 30_000, latency),
     "recovery": Benchmark("from an empty and from a kept disk to ready, beside stock Faust", 1_000_000, recovery),
     "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, tuning),
+    "samplers": LocalBenchmark(
+        "trials until two well-known functions are close to their minimum, by sampler", 1, lambda run: samplers(run.say)
+    ),
     "state": Benchmark("changelog bytes and CPU a record, by window and by number of models", 300_000, state),
+    "detectors": LocalBenchmark("updates a second, beside river's and frouros' detectors", 1_000_000, detectors),
+    "calibration": LocalBenchmark(
+        "detectors' false alarms and delays; so many stationary values", 4_000_000, calibration
+    ),
+    "predictions": LocalBenchmark("drifts found on recorded predictions; so many values of each", 100_000, predictions),
+    "nab": LocalBenchmark("labelled anomalies found in the Numenta series", 100_000, nab),
+    "turing": LocalBenchmark("annotated changes found in the Turing series", 100_000, turing),
 }
 
 
@@ -55,20 +76,18 @@ def main(
     records: Annotated[int | None, typer.Option(min=1000, help="Instead of each benchmark's own number.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Medians are of so many, taken in turns.")] = 3,
 ) -> None:
-    """Measure on a real Kafka. Progress goes to stderr."""
+    """Measure. Progress goes to stderr."""
     if name == "list":
         _list(as_json)
         return
-    if name not in ("all", SAMPLERS, *BENCHMARKS):
-        raise typer.BadParameter(f"expected all, list or one of {SAMPLERS}, {', '.join(BENCHMARKS)}, got {name!r}")
+    if name not in ("all", *BENCHMARKS):
+        raise typer.BadParameter(f"expected all, list or one of {', '.join(BENCHMARKS)}, got {name!r}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and processes are stopped
     try:
-        results = {} if name == SAMPLERS else _measure(list(BENCHMARKS) if name == "all" else [name], records, rounds)
+        results = _measure(list(BENCHMARKS) if name == "all" else [name], records, rounds)
     except (BrokerError, KafkaException, ProcessFailed) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(1) from problem
-    if name in ("all", SAMPLERS):
-        results[SAMPLERS] = samplers(lambda text: typer.echo(f"  {text}", err=True))
     if as_json:
         print(json.dumps(results if name == "all" else results[name]))
         return
@@ -78,7 +97,6 @@ def main(
 
 def _list(as_json: bool) -> None:
     summaries = {name: benchmark.summary for name, benchmark in BENCHMARKS.items()}
-    summaries[SAMPLERS] = "trials until two well-known functions are close to their minimum, by sampler"
     if as_json:
         print(json.dumps(summaries))
     else:
@@ -87,13 +105,22 @@ def _list(as_json: bool) -> None:
 
 def _measure(names: list[str], records: int | None, rounds: int) -> dict[str, Json]:
     results = {}
-    with real_kafka() as kafka:
+    with ExitStack() as stack:
+        kafka: Kafka | None = None
         for name in names:
-            typer.echo(f"{name}: {BENCHMARKS[name].summary}", err=True)
-            size = BENCHMARKS[name].records if records is None else records
-            run = Run(kafka, size, rounds, lambda text: typer.echo(f"  {text}", err=True))
-            results[name] = BENCHMARKS[name].measure(run)
+            benchmark = BENCHMARKS[name]
+            typer.echo(f"{name}: {benchmark.summary}", err=True)
+            size = benchmark.records if records is None else records
+            if isinstance(benchmark, LocalBenchmark):
+                results[name] = benchmark.measure(LocalRun(size, rounds, _say))
+                continue
+            kafka = kafka or stack.enter_context(real_kafka())
+            results[name] = benchmark.measure(Run(size, rounds, _say, kafka))
     return results
+
+
+def _say(text: str) -> None:
+    typer.echo(f"  {text}", err=True)
 
 
 if __name__ == "__main__":

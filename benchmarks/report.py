@@ -35,6 +35,8 @@ def _words(name: str) -> str:
 
 
 def _figure(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(name)} {_figure(figure)}" for name, figure in value.items())
     if isinstance(value, float):
         return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -29,13 +29,19 @@ class ProcessFailed(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Run:
+class LocalRun:
     """One run of one benchmark: `records` is its size, `rounds` how often each thing is measured; `say` is progress."""
 
-    kafka: Kafka
     records: int
     rounds: int
     say: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run(LocalRun):
+    """A run on a Kafka."""
+
+    kafka: Kafka
 
     def worker(self, metrics: str, records: int, **job: Any) -> Result:
         """Measure our worker on `records` of a topic, on an empty disk and a new prefix unless `job` says otherwise."""

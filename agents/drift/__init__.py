@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,14 +18,25 @@ from agents.drift.hddm_w import HDDMW
 from agents.drift.kswin import KSWIN
 from agents.drift.page_hinkley import PageHinkley
 from agents.drift.rddm import RDDM
+from agents.drift.recommended import RECOMMENDED
 from agents.drift.stepd import STEPD
 from agents.drift.threshold import Threshold
 from agents.drift.two_proportion import TwoProportion
 from agents.drift.z_score import ZScore
 
-__all__ = ["DETECTORS", "Detector", "Direction", "Verdict", "Watched", "WindowDetector", "ZScore", "make_detector"]
+__all__ = [
+    "DETECTORS",
+    "RECOMMENDED",
+    "Detector",
+    "Direction",
+    "Verdict",
+    "Watched",
+    "WindowDetector",
+    "ZScore",
+    "make_detector",
+]
 
-DETECTORS: dict[str, Callable[..., Detector]] = {
+DETECTORS: dict[str, type[Detector]] = {
     "adwin": Adwin,
     "cusum": Cusum,
     "ddm": DDM,
@@ -47,14 +57,34 @@ DETECTORS: dict[str, Callable[..., Detector]] = {
 
 
 def make_detector(name: str, **params: Any) -> Detector:
-    """A new detector. Raises ValueError for an unknown name or parameter (and lists the known ones) or a bad value."""
+    """A new detector. Raises ValueError for an unknown name or parameter (and lists the known ones) or a bad value.
+
+    The name "recommended" stands for one of the others: its parameter `kind`, "errors" (the default) or "metric", says
+    for what; other parameters replace those recommended.
+
+    >>> make_detector("recommended", kind="metric").name
+    'cusum'
+    """
+    if name == "recommended":
+        return _recommended(**params)
     if name not in DETECTORS:
-        raise ValueError(f"unknown detector {name!r}{_hint(name, list(DETECTORS))}; known: {', '.join(DETECTORS)}")
-    known = list(inspect.signature(DETECTORS[name]).parameters)
+        raise ValueError(
+            f"unknown detector {name!r}{_hint(name, list(DETECTORS))}; known: {', '.join([*DETECTORS, 'recommended'])}"
+        )
+    made: Any = DETECTORS[name]
+    known = list(inspect.signature(made).parameters)
     for param in params:
         if param not in known:
             raise ValueError(f"{name} has no parameter {param!r}{_hint(param, known)}; known: {', '.join(known)}")
-    return DETECTORS[name](**params)
+    detector: Detector = made(**params)
+    return detector
+
+
+def _recommended(kind: str = "errors", **params: Any) -> Detector:
+    if kind not in RECOMMENDED:
+        raise ValueError(f"kind: expected one of {', '.join(RECOMMENDED)}, got {kind!r}")
+    name, recommended = RECOMMENDED[kind]
+    return make_detector(name, **recommended | params)
 
 
 def _hint(word: str, known: list[str]) -> str:

@@ -68,8 +68,8 @@ class Cusum(StreamDetector):
     def __init__(
         self,
         *,
-        threshold: float = 25.0,
-        slack: float = 0.25,
+        threshold: float = 50.0,
+        slack: float = 0.1,
         target: float | None = None,
         deviation: float | None = None,
         min_instances: int = 100,

@@ -51,10 +51,6 @@ class Detector(Protocol):
         """
         ...
 
-    def is_calm(self, value: float, count: int, mean: float, std: float) -> bool:
-        """Whether `judge` says nothing of one value, given the statistics of the window that it is the newest of."""
-        ...
-
     def state(self) -> bytes:
         """Everything it knows, parameters too, in compact versioned bytes."""
         ...
@@ -71,4 +67,8 @@ class WindowDetector(Detector, Protocol):
 
     def judge(self, values: Floats, statistics: Pushed) -> list[tuple[int, Verdict]]:
         """What `update_many` says of values that are already in a window, whose `statistics` these are."""
+        ...
+
+    def is_calm(self, value: float, count: int, mean: float, std: float) -> bool:
+        """Whether `judge` says nothing of one value, given the statistics of the window that it is the newest of."""
         ...

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
+from math import isfinite
 from typing import Any, ClassVar, Final, Self
 
 import msgspec
@@ -49,7 +50,9 @@ class StreamDetector:
         self._constants = memory(constants, self._compiled)
         self._numbers = memory(np.zeros(numbers + 1), self._compiled)
         self._cells = memory(np.zeros(cells), self._compiled)
-        self._run(np.empty(0), every=False)  # compiles, or loads what was compiled before
+        self._single, self._row = memory(np.zeros(1), self._compiled), np.empty((1, 5))
+        self._scan = self._kernel.compiled if self._compiled else self._kernel.function
+        self._run(np.empty(0))  # compiles, or loads what was compiled before
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -58,14 +61,21 @@ class StreamDetector:
 
     def update(self, value: float) -> Verdict:
         """Take in one value. Raises ValueError, taking nothing, if it is not finite or out of range."""
-        return self._verdicts(self._run(self._checked([value]), every=True))[0]
+        number = float(value)
+        if not (0 <= number <= 1 if self.bounded else isfinite(number)):
+            self._checked([number])  # which says what is wrong
+        self._single[0] = number
+        self._scan(self._single, self._constants, self._numbers, self._cells, self._row, True)
+        _, level, direction, statistic, threshold = self._row[0].tolist()
+        (p_value,) = islice(self._p_values([statistic]), 1)
+        return Verdict(level == 2, level == 1, _DIRECTIONS[int(direction)], statistic, threshold, p_value)
 
     def update_many(self, values: ArrayLike) -> list[tuple[int, Verdict]]:
         """Take in many; (index, verdict) of those that fire or begin a warning. Raises ValueError, taking none."""
         array = self._checked(values)
         results: list[tuple[int, Verdict]] = []
         for start in range(0, len(array), _BLOCK):
-            found = self._run(array[start : start + _BLOCK], every=False)
+            found = self._run(array[start : start + _BLOCK])
             indices = (found[:, 0].astype(np.int64) + start).tolist()
             results += zip(indices, self._verdicts(found), strict=True)
         return results
@@ -118,13 +128,10 @@ class StreamDetector:
             raise ValueError(f"values: {self.name} expects {expected}, got {array[at]} at index {at}")
         return array
 
-    def _run(self, values: NDArray[np.float64], *, every: bool) -> NDArray[np.float64]:
+    def _run(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         found = np.empty((len(values), 5))
-        if self._compiled:
-            scan, given = self._kernel.compiled, values
-        else:
-            scan, given = self._kernel.function, values.tolist()
-        return found[: scan(given, self._constants, self._numbers, self._cells, found, every)]
+        given = values if self._compiled else values.tolist()
+        return found[: self._scan(given, self._constants, self._numbers, self._cells, found, False)]
 
     def _verdicts(self, found: NDArray[np.float64]) -> list[Verdict]:
         level, statistics = found[:, 1], found[:, 3].tolist()

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agents.drift import Detector, make_detector
+from agents.drift import WindowDetector, make_detector
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
 
 SCORE = "score"
@@ -26,7 +26,7 @@ class Plan:
     size: int
     min_samples: int
     rule: str
-    detector: Detector | None
+    detector: WindowDetector | None
     higher_is_better: bool
     minimum: float | None
     of_mean: bool
@@ -101,8 +101,11 @@ def _watched(rule: MonitorRule) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _detector(rule: MonitorRule) -> Detector:
+def _detector(rule: MonitorRule) -> WindowDetector:
     window = rule.window
-    return make_detector(
+    detector = make_detector(
         rule.detector.name, size=window.size, min_samples=window.min_samples, **rule.detector.parameters
     )
+    if not isinstance(detector, WindowDetector):
+        raise TypeError(f"{detector.name} keeps a state of its own, which the monitor does not keep for it")
+    return detector

@@ -15,7 +15,7 @@ import pytest
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import window_of
 from agents.settings import Settings
-from benchmarks.__main__ import BENCHMARKS, SAMPLERS
+from benchmarks.__main__ import BENCHMARKS
 from benchmarks.environments import PEERS
 from benchmarks.run import ProcessFailed, median, run_process
 from benchmarks.throughput import OURS, compared
@@ -98,7 +98,7 @@ def test_every_peer_pins_everything_it_installs() -> None:
 
 def test_the_list_names_every_benchmark() -> None:
     done = benchmarks("list", "--json")
-    assert (done.returncode, set(json.loads(done.stdout))) == (0, {*BENCHMARKS, SAMPLERS})
+    assert (done.returncode, set(json.loads(done.stdout))) == (0, {*BENCHMARKS})
 
 
 def test_an_unknown_name_is_wrong_usage() -> None:

@@ -28,7 +28,7 @@ def recorded() -> list[str]:
     return sorted(path.name.removesuffix(".csv.gz") for path in PREDICTIONS.glob("*.csv.gz"))
 
 
-def numbers(seed: int, length: int = 500) -> Floats:
+def numbers(seed: int, length: int = 400) -> Floats:
     """By turns errors at one rate, values around one mean, and either in pieces of different levels."""
     rng = np.random.default_rng(seed)
     kind = ("bernoulli", "gaussian", "steps of errors", "steps of values")[seed % 4]
@@ -39,12 +39,12 @@ def numbers(seed: int, length: int = 500) -> Floats:
     return rng.normal(levels, rng.choice([0.01, 0.1, 0.5]), length)
 
 
-def shares(seed: int, length: int = 500) -> Floats:
+def shares(seed: int, length: int = 400) -> Floats:
     """The same in [0, 1]."""
     return np.clip(numbers(seed, length), 0, 1)
 
 
-def errors(seed: int, length: int = 500) -> Floats:
+def errors(seed: int, length: int = 400) -> Floats:
     """The same as errors: whether a value exceeds one half."""
     return (numbers(seed, length) > 0.5).astype(np.float64)
 

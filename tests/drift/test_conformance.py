@@ -29,7 +29,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "rddm": {"min_instances": 10, "min_concept_size": 12, "max_concept_size": 20, "max_warnings": 3},
     "stepd": {"window_size": 5, "alpha_drift": 0.1, "alpha_warning": 0.2},
     "threshold": {"limit": 0.5, "breaches": 2, "of": 3},
-    "two_proportion": {"reference_size": 10, "window_size": 8, "min_samples": 3, "threshold": 1.5},
+    "two_proportion": {"reference_size": 15, "min_reference": 10, "window_size": 8, "min_samples": 3, "threshold": 1.5},
     "z_score": {"size": 20, "min_samples": 5, "threshold": 2.0},
 }
 
@@ -48,7 +48,7 @@ WARM_UP = {
     "rddm": 129,
     "stepd": 60,
     "threshold": 3,
-    "two_proportion": 1050,
+    "two_proportion": 550,
     "z_score": 50,
 }
 
@@ -111,7 +111,7 @@ def test_any_split_into_calls_and_restores_gives_the_same_verdicts_and_state(
 
 
 def test_long_streams_in_blocks_give_the_same_as_values_one_by_one(name: str) -> None:
-    values = pieces_of_errors(1, 40_000)
+    values = pieces_of_errors(1, 20_000)
     single, whole = make_detector(name, **QUICK[name]), make_detector(name, **QUICK[name])
     found = whole.update_many(values)
     assert sum(verdict.drift for _, verdict in found) >= 5

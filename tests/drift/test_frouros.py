@@ -48,4 +48,3 @@ def test_stepd_finds_nothing_where_all_values_are_alike_or_differ_by_less_than_t
     rare = np.zeros(3000)
     rare[1] = 1.0
     assert make_detector("stepd").update_many(rare) == []
-
