@@ -1,7 +1,7 @@
 """`python -m benchmarks NAME [--json] [--records N] [--rounds N]`; NAME is a benchmark, `all` or `list`.
 
-Those of detectors need no Kafka. The others use VISUTILITY_BOOTSTRAP_SERVERS, else start a real Kafka from jars (Java 17
-and Maven).
+Those of detectors need no Kafka. The others use VISUTILITY_BOOTSTRAP_SERVERS, else start a real Kafka from jars (Java
+17 and Maven).
 """
 
 from __future__ import annotations

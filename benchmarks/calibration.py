@@ -42,7 +42,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Figures:
-    """False alarms per 10,000 stationary events; the share of runs with any; of each step the share found, the delay."""
+    """False alarms per 10,000 stationary values; share of runs with any; for each step the share found, the delay."""
 
     label: str
     false_alarms: float

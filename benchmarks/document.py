@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from pathlib import Path
 from typing import Final
 
 from benchmarks.calibration import ERROR_STEPS, METRIC_STEPS, STATIONARY, calibration

@@ -59,7 +59,7 @@ class Cusum(StreamDetector):
     Never warns.
 
     >>> [index for index, _ in Cusum().update_many([0.90, 0.92] * 100 + [0.85] * 20)]
-    [205]
+    [212]
     """
 
     name = "cusum"

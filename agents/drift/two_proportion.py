@@ -72,7 +72,7 @@ class TwoProportion(StreamDetector):
     threshold is far beyond a single test's. Never warns.
 
     >>> [index for index, _ in TwoProportion().update_many([0, 0, 0, 1] * 500 + [1] * 200)]
-    [2065]
+    [2060]
     """
 
     name = "two_proportion"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,14 @@ def test_the_tables_of_this_file_know_every_detector() -> None:
 
 def test_its_name_is_the_one_it_is_registered_by(name: str) -> None:
     assert make_detector(name).name == name
+
+
+def test_its_docstring_has_an_example_that_is_true(name: str) -> None:
+    made = DETECTORS[name]
+    tests = doctest.DocTestFinder().find(made, globs=vars(sys.modules[made.__module__]) | {made.__name__: made})
+    results = [doctest.DocTestRunner().run(test) for test in tests]
+    assert sum(result.attempted for result in results) >= 1
+    assert not any(result.failed for result in results)
 
 
 @given(values=SERIES, cuts=st.lists(st.integers(0, 300), max_size=3))

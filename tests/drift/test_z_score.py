@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.drift import WindowDetector, ZScore, make_detector
+from agents.drift import RECOMMENDED, WindowDetector, ZScore, make_detector
 
 SERIES = st.lists(
     st.one_of(st.floats(0, 1), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.9, 0.1, 1e300])),
@@ -119,3 +120,21 @@ def test_the_first_judged_value_is_the_one_that_completes_min_samples() -> None:
 def test_a_state_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="format 1"):
         ZScore.from_state(data)
+
+
+@pytest.mark.parametrize("kind", sorted(RECOMMENDED))
+def test_recommended_is_the_detector_that_was_calibrated_for_the_kind(kind: Any) -> None:
+    name, params = RECOMMENDED[kind]
+    detector = make_detector("recommended", kind=kind)
+    assert detector.name == name
+    assert detector.state() == make_detector(name, **params).state()
+
+
+def test_parameters_replace_the_recommended_ones() -> None:
+    expected = make_detector("two_proportion", **RECOMMENDED["errors"][1] | {"threshold": 6})
+    assert make_detector("recommended", threshold=6).state() == expected.state()
+
+
+def test_recommended_refuses_an_unknown_kind() -> None:
+    with pytest.raises(ValueError, match="kind: expected one of errors, metric, got 'f1'"):
+        make_detector("recommended", kind="f1")
