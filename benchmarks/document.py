@@ -13,11 +13,14 @@ from html import escape
 from typing import Final
 
 from benchmarks.calibration import ERROR_STEPS, METRIC_STEPS, STATIONARY, calibration
+from benchmarks.detectors import detectors
 from benchmarks.labelled import nab, predictions, turing
 from benchmarks.run import ROOT, Json, LocalRun
 
 DOCUMENT: Final = ROOT / "docs" / "detectors.md"
 PLOTS: Final = ROOT / "docs" / "plots"
+
+PEERS: Final = ("river", "frouros")
 
 _RUNS: Final = 400
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 380, 60, 44, 16, 130
@@ -30,13 +33,18 @@ def main() -> None:
         "predictions": lambda: _predictions(predictions(_run(100_000))),
         "nab": lambda: _labelled(nab(_run(100_000))),
         "turing": lambda: _labelled(turing(_run(100_000))),
+        "speed": lambda: speed(detectors(LocalRun(1_000_000, 3, _say))),
     }
     for name in sys.argv[1:] or parts:
         _replace(name, parts[name]())
 
 
 def _run(records: int) -> LocalRun:
-    return LocalRun(records, 1, lambda text: print(f"  {text}", file=sys.stderr))
+    return LocalRun(records, 1, _say)
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr)
 
 
 def _replace(name: str, text: str) -> None:
@@ -92,6 +100,18 @@ def _labelled(result: Json) -> str:
     rows = {label: row for label, row in result.items() if isinstance(row, dict)}
     body = [[f"`{label}`", *_found(row)] for label, row in rows.items()]
     return table(["detector", "found", "median delay", "false alarms"], body)
+
+
+def speed(result: Json) -> str:
+    """Updates a second of every detector, and how many times a peer's that is."""
+    body = []
+    for name, rates in result["updates_per_second"].items():
+        own = [f"{rates[kind]:,.0f}" if kind in rates else "" for kind in ("ours", "without numba", "one by one")]
+        peers = [
+            f"{rates[kind]:,.0f} (× {rates['ours'] / rates[kind]:,.0f})" if kind in rates else "" for kind in PEERS
+        ]
+        body.append([f"`{name}`", *own, *peers])
+    return table(["detector", "`update_many`", "without numba", "`update`", *PEERS], body)
 
 
 def _found(row: Json) -> list[str]:

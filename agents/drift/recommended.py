@@ -8,7 +8,7 @@ Kind = Literal["errors", "metric"]
 
 #: By kind of series: the detector and its parameters.
 RECOMMENDED: Final[dict[Kind, tuple[str, dict[str, Any]]]] = {
-    "errors": ("two_proportion", {"threshold": 4.2, "window_size": 300, "min_change": 0.04}),
+    "errors": ("two_proportion", {"threshold": 4.5, "window_size": 300, "min_change": 0.04}),
     "metric": ("cusum", {}),
 }
 """`errors`: 1 for a wrong prediction and 0 for a right one. `metric`: any number that varies around a level."""

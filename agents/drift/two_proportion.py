@@ -72,7 +72,7 @@ class TwoProportion(StreamDetector):
     threshold is far beyond a single test's. Never warns.
 
     >>> [index for index, _ in TwoProportion().update_many([0, 0, 0, 1] * 500 + [1] * 200)]
-    [2060]
+    [2065]
     """
 
     name = "two_proportion"
@@ -82,7 +82,7 @@ class TwoProportion(StreamDetector):
     def __init__(
         self,
         *,
-        threshold: float = 4.0,
+        threshold: float = 4.3,
         reference_size: int = 2000,
         min_reference: int = 500,
         window_size: int = 500,

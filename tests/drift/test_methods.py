@@ -65,6 +65,22 @@ def test_two_proportion_rarely_fires_in_stationary_runs_where_the_naive_z_often_
     assert naive >= 45
 
 
+def test_two_proportion_learns_from_what_leaves_the_window_until_the_reference_is_complete() -> None:
+    params = {"min_reference": 100, "reference_size": 300, "window_size": 50, "threshold": 50}
+    detector = make_detector("two_proportion", **params)
+    values = np.concatenate([np.zeros(100), np.tile([0.0, 1.0], 100), np.ones(200)])
+    verdict = [detector.update(value) for value in values][-1]
+    pooled = 150 / 350
+    assert verdict.statistic == pytest.approx((1 - 100 / 300) / math.sqrt(pooled * (1 - pooled) * (1 / 300 + 1 / 50)))
+
+
+def test_two_proportion_leaves_out_changes_below_the_least_that_counts() -> None:
+    rates = np.repeat([0.001, 0.02], 5000)
+    values = (np.random.default_rng(0).random(10_000) < rates).astype(float)
+    assert make_detector("two_proportion").update_many(values)
+    assert not make_detector("two_proportion", min_change=0.1).update_many(values)
+
+
 def test_stepds_p_value_is_that_of_the_corrected_test() -> None:
     values = moderate_errors(2)[:400]
     detector = make_detector("stepd", alpha_drift=1e-12)
@@ -225,3 +241,14 @@ def test_direction_says_which_change_counts_and_is_said(name: str) -> None:
     assert found(rises, "up") == found(rises, "both") == {"up"}
     assert found(1 - rises, "down") == found(1 - rises, "both") == {"down"}
     assert found(rises, "down") == found(1 - rises, "up") == set()
+
+
+def test_cusum_with_a_known_deviation_waits_for_min_instances_too() -> None:
+    detector = make_detector("cusum", threshold=5, target=0, deviation=1, min_instances=50)
+    assert [index for index, _ in detector.update_many([1.0] * 110)] == [49, 99]
+
+
+def test_kswin_never_takes_a_difference_of_a_tenth_for_a_change() -> None:
+    assert p_values(100)[8] < 0.99
+    detector = make_detector("kswin", alpha=0.99, stat_size=100, window_size=200)
+    assert detector.update(0.5).threshold == 0.11
