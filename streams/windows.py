@@ -116,19 +116,21 @@ class CountWindow:
     kept in `panes`; without any, in memory.
     """
 
-    __slots__ = ("_panes", "head")
+    __slots__ = ("_backward", "_panes", "head")
 
     def __init__(self, size: int, panes: Parts | None = None) -> None:
         if size < 2:
             raise ValueError(f"size: expected at least 2, got {size}")
         self.head = WindowHead(size)
         self._panes = Parts(MemoryTable()) if panes is None else panes
+        #: Sums over the newest k values of the former block, where that block ended in this push.
+        self._backward: tuple[Floats, Floats] | None = None
 
     @classmethod
     def of(cls, head: WindowHead, panes: Parts) -> Self:
         """The window whose head was kept; it goes on changing that head."""
         window = cls.__new__(cls)
-        window.head, window._panes = head, panes
+        window.head, window._panes, window._backward = head, panes, None
         return window
 
     @property
@@ -159,19 +161,23 @@ class CountWindow:
         at = 0
         for part in self._by_block(new):
             span = slice(at, at := at + len(part))
-            pushed.count[span], pushed.mean[span], pushed.std[span] = self._measured(part)
-            self._append(part)
+            total, squares = _sums(part, head.level, head.total, head.squares)
+            pushed.count[span], pushed.mean[span], pushed.std[span] = self._measured(total[1:], squares[1:])
+            self._append(part, total, squares)
         for index in np.flatnonzero(np.isnan(pushed.std)):
             # Depends on this window's values alone, so it is the same in every batch.
             pushed.mean[index], pushed.std[index] = _two_pass(pushed.values(int(index)))
+        self._settle()
         load_trailing(head, self._panes)
         return pushed
 
     def extend(self, values: ArrayLike) -> None:
         """Take in values without measuring on the way: the same window as after `push_many`, in less time."""
+        head = self.head
         for part in self._by_block(_finite(values)):
-            self._append(part)
-        self.head.trailing = b""
+            self._append(part, *_sums(part, head.level, head.total, head.squares))
+        self._settle()
+        head.trailing = b""
 
     def _by_block(self, new: Floats) -> Iterator[Floats]:
         """Values that belong into one block; each is to be appended before the next is asked for."""
@@ -189,30 +195,37 @@ class CountWindow:
     def _begin_block(self, former: Floats, level: float) -> None:
         head = self.head
         head.level, head.total, head.squares = level, 0.0, 0.0
-        total, squares = _sums(former[::-1], level, 0.0, 0.0)
-        ends = np.minimum((np.arange(panes_of(head.size)) + 1) * PANE, head.size)
-        keep_following(self._panes, (total[head.size - ends], squares[head.size - ends]))
+        self._backward = _sums(former[::-1], level, 0.0, 0.0)
 
-    def _append(self, new: Floats) -> None:
-        head = self.head
-        total, squares = _sums(new, head.level, head.total, head.squares)
-        head.total, head.squares = float(total[-1]), float(squares[-1])
-        append(head, new, self._panes)
+    def _settle(self) -> None:
+        """Keep what later pushes need of the former block, if one ended."""
+        if self._backward is not None:
+            size = self.size
+            ends = np.minimum((np.arange(panes_of(size)) + 1) * PANE, size)
+            keep_following(self._panes, [sums[size - ends] for sums in self._backward])
+            self._backward = None
 
-    def _measured(self, new: Floats) -> tuple[Counts, Floats, Floats]:
-        """Count, mean and standard deviation after each of these values of one block, which are not in yet."""
+    def _append(self, new: Floats, total: Floats, squares: Floats) -> None:
+        """Take in values of one block, with the block's running sums up to each."""
+        self.head.total, self.head.squares = float(total[-1]), float(squares[-1])
+        append(self.head, new, self._panes)
+
+    def _measured(self, total: Floats, squares: Floats) -> tuple[Counts, Floats, Floats]:
+        """Count, mean and standard deviation after each value to come, from the current block's sums after it."""
         head, place = self.head, self.head.place
-        count = np.arange(place + 1, place + len(new) + 1)
-        total, squares = (sums[1:] for sums in _sums(new, head.level, head.total, head.squares))
+        count = np.arange(place + 1, place + len(total) + 1)
         if head.pushed >= head.size:
-            more, more_squares = self._suffixes(place + 1, len(new))
+            more, more_squares = self._suffixes(place + 1, len(total))
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                total, squares, count = total + more, squares + more_squares, np.full(len(new), head.size)
+                total, squares, count = total + more, squares + more_squares, np.full(len(total), head.size)
         return count, *_statistics(total, squares, count, head.level)
 
     def _suffixes(self, first: int, count: int) -> tuple[Floats, Floats]:
         """Sums over the former block from each of `count` places on, the first of which is `first`."""
         head, last = self.head, min(first + count, self.size) - 1
+        if self._backward is not None:
+            span = slice(self.size - first - count + 1, self.size - first + 1)
+            return self._backward[0][span][::-1], self._backward[1][span][::-1]
         if last < first:
             return np.zeros(count), np.zeros(count)
         end = min((last // PANE + 1) * PANE, head.size)
@@ -280,8 +293,10 @@ class CountWindow:
             head.pushed = (block - 1) * self.size
             append(head, former, self._panes)
             self._begin_block(former, level)
+            self._settle()
         if place:
-            self._append(values[len(values) - place :])
+            rest = values[len(values) - place :]
+            self._append(rest, *_sums(rest, level, 0.0, 0.0))
 
 
 def _finite(values: ArrayLike) -> Floats:

@@ -1,4 +1,4 @@
-"""Inner loops of detectors: plain Python functions that numba compiles where it is installed (docs/adr/0006).
+"""Inner loops of detectors: plain Python functions that numba compiles where it is installed (docs/adr/0007).
 
 Both ways give the same bits: a kernel uses nothing but +, −, ×, ÷, comparisons, `math.sqrt` and `math.log`, in one
 order, without fast-math. Compiling takes a second or two the first time and is cached on disk; it happens when a
