@@ -47,6 +47,7 @@ Counts = NDArray[np.int64]
 
 _LARGEST: Final = float(np.finfo(np.float64).max)
 _EMPTY: Final = np.empty(0)
+_FEW: Final = 4096
 
 _VERSION: Final = 1
 #: Version, size, values ever pushed, level; then the newest values as little-endian doubles.
@@ -356,4 +357,5 @@ def _times_two_to(value: float, exponent: int) -> float:
 def _lower_median(values: Floats) -> float:
     """One of the values itself, for the mean of the middle two may overflow."""
     middle = (len(values) - 1) // 2
-    return float(np.partition(values, middle)[middle])
+    # Selection is slow where many values are equal, as 0 and 1 are; sorting is vectorised, and quick for a few.
+    return float((np.sort(values) if len(values) <= _FEW else np.partition(values, middle))[middle])

@@ -25,7 +25,7 @@ def readings(message: Message, with_average: bool) -> list[Reading]:
             found.append((AVERAGE_PRECISION_RECALL, ((message.precision + message.recall) / 2,)))
         return found
     if isinstance(message, Outcomes):
-        return [(ERROR, [float(wrong) for wrong in map(ne, message.y_true, message.y_pred)])]
+        return [(ERROR, list(map(float, map(ne, message.y_true, message.y_pred))))]
     if isinstance(message, ValidationScore):
         return [(SCORE, (message.score,))]
     return []
