@@ -88,14 +88,16 @@ class MonitorStage:
             inputs = inputs[taken:]
         batch = Batch(state, inputs, self._plans, self._timeout)
         outputs = batch.run()
-        while batch.retired is not None:
-            order = cast(Event, inputs[batch.retired]).message
-            outputs += retirement(state.state, cast(OperatorAction, order))
-            discard_windows(state)
-            state, inputs = self.new_state(state.state.model, state.parts), inputs[batch.retired + 1 :]
-            batch = Batch(state, inputs, self._plans, self._timeout)
-            outputs += batch.run()
-        return state, outputs
+        if batch.retired is None:
+            return state, outputs
+        order = cast(OperatorAction, cast(Event, inputs[batch.retired]).message)
+        outputs += retirement(state.state, order)
+        discard_windows(state)
+        state, rest = self.new_state(state.state.model, state.parts), inputs[batch.retired + 1 :]
+        if not rest:
+            return state, outputs
+        state, later = self.step(state, rest)
+        return state, outputs + later
 
     def encode_state(self, state: Model) -> bytes | None:
         """Versioned bytes: of each series what does not fill a pane, whatever the size of its window.
