@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from agents.cli import backtest, demo, dlq, models, operate, rebuild, schemas, topics, worker
+from agents.cli import backtest, demo, dlq, lineage, models, operate, rebuild, runs, schemas, topics, worker
 from agents.cli.failures import BadInput, CommandFailed
 from agents.settings import SettingsError
 
@@ -35,12 +35,14 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(backtest.backtest)
+app.command()(lineage.lineage)
 app.command()(operate.retrain)
 app.command()(operate.pause)
 app.command()(operate.resume)
 app.command()(rebuild.rebuild)
 app.add_typer(topics.app, name="topics")
 app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(schemas.app, name="schemas")
 

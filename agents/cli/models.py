@@ -173,10 +173,11 @@ def read_view(settings: Settings) -> RegistryView:
     brokers_of(settings)
     from agents.cli import kafka
 
-    return kafka.run(_view(settings), settings)
+    return kafka.run(view_of(settings), settings)
 
 
-async def _view(settings: Settings) -> RegistryView:
+async def view_of(settings: Settings) -> RegistryView:
+    """The registry as it is now."""
     from agents.cli import kafka
 
     view = RegistryView()
@@ -198,7 +199,7 @@ def _do(
     from agents.registry.client import record_of
 
     async def look_and_write() -> Sequence[Change]:
-        changes = change(await _view(settings))
+        changes = change(await view_of(settings))
         topic = f"{settings.topic_prefix}models"
         await kafka.publish(settings, [*orders, *(record_of(each, topic) for each in changes)])
         return changes

@@ -18,10 +18,12 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "demo", "worker", "backtest", "retrain", "pause", "resume", "topics create", "dlq retry", "schemas export",
     "models list", "models show", "models promote", "models rollback", "models retire", "models register",
+    "runs list", "runs show", "runs export", "lineage",
 ]  # fmt: skip
 NEED_A_BROKER = [
     "topics create", "topics check", "dlq list", "pause m", "retrain m", "models list", "models show m",
-    "models promote m 1", "models rollback m", "models retire m",
+    "models promote m 1", "models rollback m", "models retire m", "runs list", "runs show r", "runs export runs.csv",
+    "lineage m 1",
 ]  # fmt: skip
 
 
