@@ -135,10 +135,12 @@ class _Reader:
 
     def _read(self) -> None:
         while not self._stop.is_set():
-            for event in self._consumer.consume(500, 0.05):
+            event = self._consumer.poll(0.1)  # not `consume`, which waits that long for more than one
+            while event is not None:
                 if event.error() is None:
                     now = time.monotonic()
                     self._arrived[int(json.loads(event.value() or b"")["cause"]["event_id"])] = now
+                event = self._consumer.poll(0)
 
 
 @contextmanager
