@@ -27,6 +27,7 @@ from benchmarks.recovery import recovery
 from benchmarks.report import table
 from benchmarks.run import Json, LocalRun, ProcessFailed, Run
 from benchmarks.samplers import samplers
+from benchmarks.scale import scale
 from benchmarks.state import state
 from benchmarks.throughput import throughput
 from benchmarks.tuning import tuning
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "throughput": Benchmark("records and outcomes a second, beside other stream processors", 1_000_000, throughput),
     "latency": Benchmark("from the producer's send to the drift event, read committed", 30_000, latency),
     "recovery": Benchmark("from an empty and from a kept disk to ready, beside stock Faust", 1_000_000, recovery),
+    "scale": Benchmark("two workers with two partitions each, against one with four", 600_000, scale),
     "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, tuning),
     "samplers": LocalBenchmark(
         "trials until two well-known functions are close to their minimum, by sampler", 1, lambda run: samplers(run.say)

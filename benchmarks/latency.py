@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from benchmarks.cli_worker import cli_worker
 from benchmarks.kafka import PARTITIONS, QUIET, Kafka
-from benchmarks.run import ROOT, Json, ProcessFailed, Run, median
+from benchmarks.run import Json, ProcessFailed, Run, median
 from benchmarks.traffic import MODELS, message
 
 
@@ -45,7 +38,7 @@ CASES = (
 #: Values of each model that come first, as fast as may be, to fill its window; seconds until they are done with.
 _WARM_UP, _PAUSE = 500, 3.0
 
-_START_TIMEOUT, _STOP_TIMEOUT, _LAST_EVENT = 60.0, 15.0, 10.0
+_LAST_EVENT = 10.0
 
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
@@ -64,7 +57,7 @@ def latency(run: Run) -> Json:
 
 def _measure(kafka: Kafka, case: Case, seconds: float) -> Json:
     prefix = kafka.name("latency.")
-    with _worker(kafka, prefix):
+    with cli_worker(kafka, prefix):
         reader = _Reader(kafka, f"{prefix}drift")
         sent = _send(kafka, f"{prefix}metrics", case, seconds)
         arrived = reader.finish(len(sent))
@@ -141,42 +134,3 @@ class _Reader:
                     now = time.monotonic()
                     self._arrived[int(json.loads(event.value() or b"")["cause"]["event_id"])] = now
                 event = self._consumer.poll(0)
-
-
-@contextmanager
-def _worker(kafka: Kafka, prefix: str) -> Iterator[None]:
-    """`visutility worker` with its defaults, for the monitor alone. Raises `ProcessFailed` if it is never ready."""
-    with tempfile.TemporaryDirectory(prefix="visutility-bench-") as folder:
-        log = Path(folder) / "log"
-        settings = {
-            "BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "TOPIC_PREFIX": prefix,
-            "PARTITIONS": str(PARTITIONS),
-            "AGENTS": "monitor",
-            "DATA_DIR": folder,
-            "LOG_FORMAT": "json",
-            "LOG_LEVEL": "info",
-        }
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("VISUTILITY_")}
-        environment = kept | {f"VISUTILITY_{name}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "agents.cli.main", "worker"]
-        with log.open("wb") as stderr:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
-        try:
-            _wait_ready(process, log)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_TIMEOUT
-    while b'"ready"' not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > end:
-            raise ProcessFailed(f"the worker did not get ready: {log.read_text()[-500:]}")
-        time.sleep(0.05)
