@@ -23,6 +23,7 @@ from benchmarks.detectors import detectors
 from benchmarks.kafka import Kafka, real_kafka
 from benchmarks.labelled import nab, predictions, turing
 from benchmarks.latency import latency
+from benchmarks.memory import memory
 from benchmarks.recovery import recovery
 from benchmarks.report import table
 from benchmarks.run import Json, LocalRun, ProcessFailed, Run
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "latency": Benchmark("from the producer's send to the drift event, read committed", 30_000, latency),
     "recovery": Benchmark("from an empty and from a kept disk to ready, beside stock Faust", 1_000_000, recovery),
     "scale": Benchmark("two workers with two partitions each, against one with four", 600_000, scale),
+    "memory": Benchmark("memory of a worker that is kept busy for so many seconds", 600, memory),
     "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, tuning),
     "samplers": LocalBenchmark(
         "trials until two well-known functions are close to their minimum, by sampler", 1, lambda run: samplers(run.say)
@@ -75,7 +77,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
 def main(
     name: Annotated[str, typer.Argument(help="A benchmark, all, or list.")] = "list",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    records: Annotated[int | None, typer.Option(min=1000, help="Instead of each benchmark's own number.")] = None,
+    records: Annotated[int | None, typer.Option(min=100, help="Instead of each benchmark's own number.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Medians are of so many, taken in turns.")] = 3,
 ) -> None:
     """Measure. Progress goes to stderr."""

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -95,6 +95,13 @@ class Kafka:
             return sum(_bytes_of(consumer, TopicPartition(topic, number)) for number in range(PARTITIONS))
         finally:
             consumer.close()
+
+    def committed(self, group: str, topic: str, partitions: int = PARTITIONS) -> int:
+        """The sum of a group's committed offsets of a topic."""
+        wanted = [TopicPartition(topic, number) for number in range(partitions)]
+        admin = self._admin()  # kept while its answer is awaited
+        (answer,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)]).values()
+        return sum(max(place.offset, 0) for place in answer.result(_TIMEOUT).topic_partitions)
 
     def clean(self) -> None:
         """Delete this run's topics and groups. What is in use or gone already is left."""

@@ -7,11 +7,8 @@ import time
 from contextlib import ExitStack
 from subprocess import Popen
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
-
 from benchmarks.cli_worker import cli_worker
-from benchmarks.kafka import QUIET, Kafka
+from benchmarks.kafka import Kafka
 from benchmarks.run import Json, ProcessFailed, Run, median
 from benchmarks.traffic import in_turn, metrics
 
@@ -59,12 +56,9 @@ def _signal(processes: list[Popen[bytes]], number: int) -> None:
 
 
 def _await_committed(kafka: Kafka, prefix: str, records: int) -> None:
-    admin = AdminClient(QUIET | {"bootstrap.servers": kafka.bootstrap_servers})
-    wanted = [TopicPartition(f"{prefix}metrics", number) for number in range(PARTITIONS)]
-    group, end = f"{prefix}monitor", time.monotonic() + _TIMEOUT
+    end = time.monotonic() + _TIMEOUT
     while time.monotonic() < end:
-        (answer,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)]).values()
-        if sum(max(place.offset, 0) for place in answer.result().topic_partitions) >= records:
+        if kafka.committed(f"{prefix}monitor", f"{prefix}metrics", PARTITIONS) >= records:
             return
         time.sleep(0.02)
     raise ProcessFailed(f"{records} records were not committed within {_TIMEOUT:g} s")
