@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from agents.settings.promotion import PromotionSettings
 from agents.tuner.space import parse_space
 from streams.duration import Duration, PositiveDuration
 
@@ -205,6 +206,7 @@ class TuneRule(Rule):
     direction: Literal["maximize", "minimize"] = "maximize"
     space: Annotated[dict[str, Any], Field(min_length=1)]
     seed: Annotated[int, Field(ge=0)] = 0
+    promotion: PromotionSettings = PromotionSettings()
 
     @field_validator("space")
     @classmethod

@@ -131,9 +131,11 @@ class StudyRunner:
 
     async def _train(self, work: TrainingWork) -> Message:
         request, limit = work.request.to_json(), work.timeout_seconds
-        call = TrainingCall(work.objective, request, work.params, self._artifacts, limit, work.options)
+        call = TrainingCall(
+            work.objective, request, work.params, self._artifacts, limit, work.options, work.champion, work.promotion
+        )
         ended = await self._pool.run_training(call)
-        return work.result(ended.url, ended.sha256, ended.metrics, ended.error, ended.seconds)
+        return work.result(ended.url, ended.sha256, ended.metrics, ended.error, ended.seconds, ended.promotion)
 
     def _forget_if_idle(self, place: Place) -> None:
         if not self._running.get(place):

@@ -41,6 +41,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from agents.registry.promotion import Evaluate
 from agents.tuner.pruners import falls_short
 from agents.tuner.space import Params
 from schemas.retrain import RetrainRequest
@@ -112,6 +113,7 @@ class LoadedObjective:
         self._function = function
         self._load_data: Callable[..., Any] | None = _companion("load_data", function, companions)
         self._train: Callable[..., Any] | None = _companion("train", function, companions)
+        self.evaluate: Evaluate | None = _companion("evaluate", function, companions)
         self._takes_data = _positional(function) != 1
 
     def load_data(self, request: RetrainRequest | None) -> Any:

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.registry.promotion import BY_DEFAULT
 from agents.settings import TuneRule
+from agents.settings.promotion import PromotionSettings
 
 Options = dict[str, Any]
 
@@ -34,6 +36,7 @@ class Plan(BaseModel):
     direction: Literal["maximize", "minimize"]
     space: dict[str, Any]
     seed: int
+    promotion: PromotionSettings = BY_DEFAULT
 
     @classmethod
     def of(cls, rule: TuneRule) -> Plan:
@@ -57,6 +60,7 @@ class Plan(BaseModel):
             direction=rule.direction,
             space=rule.space,
             seed=rule.seed,
+            promotion=rule.promotion,
         )
 
     @property

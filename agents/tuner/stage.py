@@ -18,6 +18,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
+from agents.registry.promotion import alias_of
 from agents.settings import Settings
 from agents.tuner.plan import Plan
 from agents.tuner.state import TunerState
@@ -27,9 +28,9 @@ from agents.tuner.work import Work
 from schemas.alerts import Alert
 from schemas.experiments import EpochEnd
 from schemas.ids import output_id
-from schemas.internal import TrainingFinished, TrialsAsked
+from schemas.internal import OperatorAction, TrainingFinished, TrialsAsked
 from schemas.message import InvalidMessage, Message
-from schemas.models import ModelAlias, ModelVersion, version_key
+from schemas.models import CHALLENGER, CHAMPION, ModelAlias, ModelVersion, alias_key, version_key
 from schemas.parse import parser_for
 from schemas.retrain import RetrainRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
@@ -42,8 +43,10 @@ MAX_WAITING = 16
 
 _FORMAT = b"2"  # first byte of an encoded state; raise it when the layout changes
 
-TunerInput = Annotated[RetrainRequest | ModelVersion | ModelAlias | TrialResult | EpochEnd, Field(discriminator="type")]
-"""What is on `retrain` and `models`; and on `tuner-internal` what runners send."""
+TunerInput = Annotated[
+    RetrainRequest | ModelVersion | ModelAlias | TrialResult | EpochEnd | OperatorAction, Field(discriminator="type")
+]
+"""What is on `retrain` and `models`; and on `tuner-internal` what runners send, and orders of operators."""
 
 SCORE = "score"
 """The metric of an `EpochEnd` that pruners look at."""
@@ -104,6 +107,7 @@ class TunerStage:
                 return self._request(state, message, clock)
             case ModelVersion():
                 state.know_version(message.version, dict(message.hyperparameters))
+                state.known.take(message)
             case TrialsAsked():
                 _trials_asked(state, message, clock)
             case EpochEnd():
@@ -113,7 +117,11 @@ class TunerStage:
             case TrainingFinished():
                 return self._training_finished(state, message, clock)
             case ModelAlias():
-                pass
+                state.known.take(message)
+                if state.running is not None:
+                    state.running.champion = state.known.champion
+            case OperatorAction():
+                return _retire(state, message, clock) if message.action == "retire" else []
             case _:
                 raise InvalidMessage(f"type: the tuner has no use for {message.type!r}")
         return []
@@ -171,10 +179,17 @@ class TunerStage:
         if training.error is not None or training.sha256 is None:
             reason = training.error or "it left no artifact"
             return _end(state, study, f"training with the best trial's parameters failed: {reason}", clock)
-        version = _version_of(state, study, training)
+        name, version = training.model_name, _version_of(state, study, training)
         state.know_version(version.version, dict(version.hyperparameters))
-        key = version_key(version.model_name, version.version)
-        return [*_end(state, study, None, clock), Output("models", key, version, partition_key=version.model_name)]
+        promoted = version.promotion is not None and version.promotion.promoted
+        alias = alias_of(version, state.known.previous(CHAMPION if promoted else CHALLENGER))
+        for message in (version, alias):
+            state.known.take(message)
+        return [
+            *_end(state, study, None, clock),
+            Output("models", version_key(name, version.version), version, partition_key=name),
+            Output("models", alias_key(name, alias.alias), alias, partition_key=name),
+        ]
 
 
 def _begin(state: TunerState, clock: int) -> None:
@@ -182,7 +197,10 @@ def _begin(state: TunerState, clock: int) -> None:
     if state.running is not None:
         study = state.running
         study.began = clock
-        if study.request.model_version in ("", state.latest):
+        study.champion = champion = state.known.champion
+        if champion is not None and study.request.model_version in ("", champion.version):
+            study.incumbent = dict(champion.hyperparameters)
+        elif study.request.model_version in ("", state.latest):
             study.incumbent = state.hyperparameters
 
 
@@ -321,7 +339,32 @@ def _version_of(state: TunerState, study: Study, training: TrainingFinished) -> 
         metrics={"score": cast(float, study.told[best].score), **training.metrics},
         parent_version=parent if parent and not {"/", "@"} & set(parent) else None,
         request_id=request.event_id,
+        study_id=study.id,
+        promotion=training.promotion,
     )
+
+
+def _retire(state: TunerState, action: OperatorAction, clock: int) -> list[Output]:
+    """Give up the studies of a retired model and end its alerts; what its versions are called is kept."""
+    text = f"the model was retired by {action.actor}" + (f": {action.note}" if action.note else "")
+    for waiting in state.studies[1:]:
+        state.end_request(waiting.request.event_id)
+    del state.studies[1:]
+    outputs = [] if state.running is None else _end(state, state.running, text, clock)
+    for kind in state.firing:
+        alert = Alert(
+            event_id=output_id(STAGE, action.model_name, "", "", "", "", f"alert {kind}", state.take_sequence()),
+            model_name=action.model_name,
+            timestamp=action.timestamp,
+            labels=action.labels,
+            kind=kind,
+            severity="info",
+            state="resolved",
+            message=text,
+        )
+        outputs.append(Output("alerts", action.model_name, alert))
+    state.firing = []
+    return outputs
 
 
 def _fire(state: TunerState, cause: RetrainRequest, kind: str, severity: Severity, text: str) -> list[Output]:

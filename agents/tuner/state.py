@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from agents.registry.known import KnownVersions
 from agents.tuner.study import Study
 from agents.tuner.versions import split_version
 from schemas.fields import Params as ParamsField
@@ -21,7 +22,7 @@ class TunerState(BaseModel):
     `latest` is the newest version seen on `models`, with its `hyperparameters`; `numbers` the highest number taken in
     each line of versions; `studies` the running one and then those that wait; `ended` the requests dealt with; `owed`
     the trials, by study, whose results were not waited for; `sequence` the next of the key's sequence numbers; `firing`
-    the alerts not resolved.
+    the alerts not resolved; `known` the versions that may be or become the champion.
     """
 
     latest: str = ""
@@ -32,6 +33,7 @@ class TunerState(BaseModel):
     owed: dict[str, list[int]] = Field(default_factory=dict)
     sequence: int = 0
     firing: list[str] = Field(default_factory=list)
+    known: KnownVersions = Field(default_factory=KnownVersions)
 
     @property
     def running(self) -> Study | None:

@@ -12,6 +12,7 @@ from uuid import uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.registry.known import KnownVersion
 from agents.tuner.plan import Plan
 from agents.tuner.pruners import Ended, make_pruner
 from agents.tuner.sampler import Told as ToldEvent
@@ -56,6 +57,7 @@ class Study(BaseModel):
     plan: Plan
     first: int
     incumbent: ParamsField = Field(default_factory=dict)
+    champion: KnownVersion | None = None
     asked: dict[int, ParamsField] = Field(default_factory=dict)
     knew: list[int] = Field(default_factory=list)
     told: dict[int, Told] = Field(default_factory=dict)
@@ -247,6 +249,8 @@ class Study(BaseModel):
             options=self.plan.options,
             params=self.asked[best],
             timeout_seconds=self.plan.timeout_seconds * TRAINING_TIMEOUTS,
+            champion=self.champion,
+            promotion=self.plan.promotion,
         )
 
 

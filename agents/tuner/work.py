@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agents.registry.known import KnownVersion
+from agents.registry.promotion import BY_DEFAULT
+from agents.settings.promotion import PromotionSettings
 from agents.tuner.sampler import History
 from agents.tuner.space import Params
 from schemas.internal import TrainingFinished, TrialsAsked
+from schemas.models import Promotion
 from schemas.retrain import RetrainRequest
 
 TRAINING_TIMEOUTS = 10
@@ -69,9 +73,17 @@ class TrainingWork:
     options: Mapping[str, Any]
     params: Params
     timeout_seconds: float
+    champion: KnownVersion | None = None
+    promotion: PromotionSettings = BY_DEFAULT
 
     def result(
-        self, url: str, sha256: str | None, metrics: dict[str, float], error: str | None, seconds: float
+        self,
+        url: str,
+        sha256: str | None,
+        metrics: dict[str, float],
+        error: str | None,
+        seconds: float,
+        promotion: Promotion | None = None,
     ) -> TrainingFinished:
         """The message that tells how it ended: where the artifact is, or the `error`."""
         return TrainingFinished(
@@ -87,6 +99,7 @@ class TrainingWork:
             hyperparameters=self.params,
             metrics=metrics,
             duration_seconds=seconds,
+            promotion=promotion,
             error=error,
         )
 

@@ -23,9 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from agents.registry.artifacts import ArtifactStore
+from agents.registry.known import KnownVersion
+from agents.registry.promotion import BY_DEFAULT, judge
+from agents.settings.promotion import PromotionSettings
 from agents.tuner.objective import LoadedObjective, ObjectiveError, RunningTrial, TrialPruned, load_objective
 from agents.tuner.sampling import Chosen, SamplingCall, choose
 from agents.tuner.space import Params
+from schemas.models import Promotion
 from schemas.retrain import RetrainRequest
 
 MAX_ERROR = 500
@@ -58,6 +62,8 @@ class TrainingCall:
     artifacts: str
     limit_seconds: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    champion: KnownVersion | None = None
+    promotion: PromotionSettings = BY_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Ended:
     url: str = ""
     sha256: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    promotion: Promotion | None = None
 
 
 def start_worker(niceness: int) -> None:
@@ -123,7 +130,7 @@ def run_sampling(call: SamplingCall) -> Ended:
 
 
 def run_training(call: TrainingCall) -> Ended:
-    """Fit the model that is registered and store its artifact."""
+    """Fit the model that is registered, compare it with the champion, and store its artifact."""
 
     def body(watch: _Stopwatch) -> Ended:
         objective, request = (
@@ -132,8 +139,9 @@ def run_training(call: TrainingCall) -> Ended:
         )
         with watch.limit(call.limit_seconds):
             model = objective.train(dict(call.params), request)
+            promotion = judge(objective.evaluate, call.champion, model.artifact, request, call.promotion)
         artifact = ArtifactStore(call.artifacts).save(request.model_name, model.artifact)
-        return Ended(url=artifact.url, sha256=artifact.sha256, metrics=dict(model.metrics))
+        return Ended(url=artifact.url, sha256=artifact.sha256, metrics=dict(model.metrics), promotion=promotion)
 
     return _guarded(body)
 

@@ -63,7 +63,7 @@ space = { learning_rate = { type = "float_range", min = 1e-4, max = 0.3, log = t
     assert {trial["state"] for trial in results} == {"complete"}
     best = max(results, key=lambda trial: trial["score"])
     assert finished["best_trial_id"] == best["trial_id"]
-    (version,) = cluster.wait_for("models", 1)
+    version, _ = cluster.wait_for("models", 1)
     assert version["hyperparameters"] == best["params"]
     assert version["request_id"] == request["event_id"]
 

@@ -188,7 +188,7 @@ def test_the_tuner_acts_on_a_request_made_by_hand(cluster: Cluster) -> None:
     *trials, finished = cluster.wait_for("trials", 3, "by-hand")
     assert [trial["state"] for trial in trials] == ["complete"] * 2
     assert (finished["request_id"], finished["state"]) == (published["event_id"], "complete")
-    (version,) = cluster.wait_for("models", 1, "by-hand")
+    version, _ = cluster.wait_for("models", 1, "by-hand")
     assert (version["version"], version["parent_version"]) == ("4", "3")
 
 

@@ -165,7 +165,7 @@ def test_a_study_ends_at_its_target_or_when_its_time_is_up(cluster: Cluster) -> 
     cluster.settings = cluster.settings.replace("[[tune]]", "[[tune]]\nmodels = 'quick'", 1)
     owning, running = owner(cluster), runner(cluster)
     cluster.produce([event("validation_score", model, START, score=0.7) for model in ("quick", "patient")])
-    cluster.wait_for("models", 2)
+    cluster.wait_for("models", 4)
     reasons = {end["model_name"]: end["reason"] for end in ends(cluster)}
     assert "reached the target of -0.05" in reasons["quick"]
     assert "its time of 3 s was up" in reasons["patient"]

@@ -82,7 +82,7 @@ def test_a_study_goes_on_where_a_killed_worker_left_it(real_cluster: Cluster) ->
     best = max(trials, key=lambda trial: trial["score"])
     (finished,) = ends(real_cluster)
     assert (finished["state"], finished["best_trial_id"]) == ("complete", best["trial_id"])
-    (version,) = real_cluster.messages("models")
+    version, _ = real_cluster.messages("models")
     assert json.loads(load_artifact(version["artifact"], version["sha256"])) == best["params"]
     assert version["metrics"] == {"score": best["score"], "x": best["params"]["x"]}
     assert len(real_cluster.messages("retrain")) == 1
@@ -92,7 +92,7 @@ def test_trials_that_fail_leave_the_worker_and_the_study_alone(cluster: Cluster)
     cluster.settings = tuning("Troubled", trials=5, timeout="500ms")
     worker = start(cluster)
     ask_for_training(cluster)
-    (version,) = cluster.wait_for("models", 1)
+    version, _ = cluster.wait_for("models", 1)
 
     reasons = {trial["number"]: trial["error"] for trial in results(cluster)}
     assert reasons[0].startswith("RuntimeError: out of luck (objectives.py:")

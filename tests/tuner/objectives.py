@@ -126,3 +126,19 @@ class Nested:
 
 
 NOT_CALLABLE = 3
+
+
+class Judged:
+    """Its artifact says how often it is right, of a hundred examples."""
+
+    def __call__(self, trial: RunningTrial) -> float:
+        """The learning rate is the score."""
+        return float(trial.params["lr"] or 0)
+
+    def train(self, params: Params, request: RetrainRequest) -> TrainedModel:
+        """The learning rate is the model."""
+        return TrainedModel(str(params["lr"]).encode())
+
+    def evaluate(self, artifact: bytes, request: RetrainRequest) -> list[float]:
+        """Right on the first ones."""
+        return [float(example < float(artifact) * 100) for example in range(100)]

@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 
-from agents.registry.artifacts import load_artifact
+from agents.registry.artifacts import ArtifactStore, load_artifact
+from agents.registry.known import KnownVersion
 from agents.tuner.pool import NICENESS, TrialPool
 from agents.tuner.sampling import SamplingCall, choose
+from agents.tuner.space import Params
 from agents.tuner.worker import TrainingCall, TrialCall
 from tests.tuner.making import request
 
@@ -193,6 +195,21 @@ async def test_a_training_leaves_an_artifact_that_can_be_verified(pool: TrialPoo
     assert ended.sha256 is not None
     assert load_artifact(ended.url, ended.sha256) == b"m ['lr']"
     assert hashlib.sha256(b"m ['lr']").hexdigest() == ended.sha256
+
+
+@pytest.mark.parametrize(("learning_rate", "promoted"), [(0.9, True), (0.3, False)])
+async def test_a_training_is_compared_with_the_champion_on_the_same_examples(
+    pool: TrialPool, tmp_path: Path, learning_rate: float, promoted: bool
+) -> None:
+    stored = ArtifactStore(tmp_path).save("m", b"0.6")
+    champion = KnownVersion(version="1", artifact=stored.url, sha256=stored.sha256)
+    params: Params = {"lr": learning_rate}
+    objective = "tests.tuner.objectives:Judged"
+    call = TrainingCall(objective, request().to_json(), params, str(tmp_path), 30.0, champion=champion)
+    made = (await pool.run_training(call)).promotion
+    assert made is not None
+    assert (made.promoted, made.champion, made.champion_score, made.test) == (promoted, "1", 0.6, "mcnemar")
+    assert made.challenger_score == learning_rate
 
 
 async def test_a_training_that_raises_leaves_its_reason(pool: TrialPool, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from agents.tuner.stage import MAX_WAITING, TunerStage
 from agents.tuner.state import TunerState
 from agents.tuner.work import TrainingWork
 from schemas.alerts import Alert
+from schemas.internal import OperatorAction
 from schemas.message import InvalidMessage, Message
 from schemas.metrics import Heartbeat
-from schemas.models import ModelAlias, ModelVersion
+from schemas.models import ModelAlias, ModelVersion, Promotion
 from schemas.trials import StudyFinished, TrialResult, TrialState
 from streams.stage import Tick
 from tests.tuner.making import (
@@ -76,8 +77,9 @@ def test_one_request_gives_ten_trials_a_finished_study_and_a_new_version() -> No
     assert isinstance(work, TrainingWork)
     assert work.params == best.params
     state, published = train(tuner, state)
-    finished, registered = published
+    finished, registered, alias = published
     assert isinstance(finished, StudyFinished)
+    assert isinstance(alias, ModelAlias)
     assert (finished.state, finished.best_trial_id, finished.request_id) == ("complete", best.trial_id, "request-1")
     assert isinstance(registered, ModelVersion)
     assert (registered.version, registered.model_version, registered.parent_version) == ("2", "2", "1")
@@ -106,6 +108,7 @@ def test_outputs_go_to_their_topics_under_their_keys() -> None:
     assert [(output.topic, output.key, output.partition_key) for output in outputs] == [
         ("trials", "m", None),
         ("models", "m/2", "m"),
+        ("models", "m@challenger", "m"),
     ]
 
 
@@ -424,13 +427,83 @@ def test_trials_know_the_hyperparameters_of_the_version_in_service() -> None:
     assert trials_of(tuner, state)[0].incumbent == {}
 
 
-def test_an_alias_and_a_tick_change_nothing() -> None:
+def test_a_tick_changes_nothing() -> None:
     tuner = stage()
-    alias = ModelAlias(event_id="e", model_name="m", timestamp=NOON, alias="champion", version="1")
-    state, outputs = tuner.step(TunerState(), [event(alias), Tick(5000)])
+    state, outputs = tuner.step(TunerState(), [Tick(5000)])
     assert outputs == []
     assert tuner.encode_state(state) is None
     assert tuner.deadline(state) is None
+
+
+def champion(version: str, *previous: str) -> ModelAlias:
+    return ModelAlias(
+        event_id="e", model_name="m", timestamp=NOON, alias="champion", version=version, previous=list(previous)
+    )
+
+
+def trained(tuner: TunerStage, state: TunerState, promoted: bool) -> tuple[TunerState, list[Message]]:
+    """Finish the training that should be running, compared with the champion as said."""
+    (work,) = tuner.work(state)
+    assert isinstance(work, TrainingWork)
+    made = Promotion(promoted=promoted, reason="as the test says")
+    return apply(tuner, state, work.result("file:///artifacts/x", SHA256, {}, None, 2.0, made))
+
+
+def test_a_training_is_given_the_champion_to_beat() -> None:
+    tuner = stage(trials=1, promotion={"margin": 0.02})
+    state, _ = apply(tuner, TunerState(), version("1", lr=0.2), champion("1"), version("2", lr=0.3), request())
+    assert trials_of(tuner, state)[0].incumbent == {"lr": 0.2}
+    state, _ = run_trials(tuner, state)
+    (work,) = tuner.work(state)
+    assert isinstance(work, TrainingWork)
+    assert work.champion is not None
+    assert (work.champion.version, work.promotion.margin) == ("1", 0.02)
+    state, _ = apply(tuner, state, champion("2", "1"))
+    (work,) = tuner.work(state)
+    assert isinstance(work, TrainingWork)
+    assert work.champion is not None
+    assert work.champion.version == "2"
+
+
+@pytest.mark.parametrize(("promoted", "alias", "previous"), [(True, "champion", ["1"]), (False, "challenger", [])])
+def test_a_version_is_registered_and_gets_the_alias_it_earned(promoted: bool, alias: str, previous: list[str]) -> None:
+    tuner = stage(trials=1)
+    state, _ = apply(tuner, TunerState(), version("1", lr=0.2), champion("1"), request())
+    state, _ = run_trials(tuner, state)
+    study = state.studies[0].id
+    state, published = trained(tuner, state, promoted)
+    (registered,), (pointed,) = only(published, ModelVersion), only(published, ModelAlias)
+    assert registered.promotion is not None
+    assert (registered.study_id, registered.promotion.promoted) == (study, promoted)
+    assert (pointed.alias, pointed.version, pointed.previous) == (alias, "2", previous)
+    assert pointed.reason == "as the test says"
+    assert state.known.champion is not None
+    assert state.known.champion.version == ("2" if promoted else "1")
+
+
+def retire() -> OperatorAction:
+    return OperatorAction(model_name="m", timestamp=NOON, action="retire", actor="ann", note="replaced")
+
+
+def test_a_retired_models_studies_and_alerts_end_and_no_version_number_is_used_again() -> None:
+    tuner = stage(trials=2)
+    state, _ = apply(tuner, TunerState(), version("7", lr=0.2), request("a", version="7"), request("b", version="7"))
+    assert tuner.decode(retire().to_json(), ()) == retire()
+    state, published = apply(tuner, state, retire())
+    (finished,) = only(published, StudyFinished)
+    assert (finished.state, finished.reason) == ("failed", "the model was retired by ann: replaced")
+    assert [(alert.kind, alert.state) for alert in only(published, Alert)][-1] == ("study_failed", "resolved")
+    assert (state.studies, state.firing, tuner.work(state)) == ([], [], [])
+    state, _ = apply(tuner, state, request("b", version="7"))
+    assert state.studies == []
+    state, _ = run_trials(tuner, apply(tuner, state, request("c", version="7"))[0])
+    assert [each.version for each in only(train(tuner, state)[1], ModelVersion)] == ["8"]
+
+
+def test_other_orders_are_for_other_stages() -> None:
+    tuner = stage()
+    state, published = apply(tuner, TunerState(), retire().model_copy(update={"action": "pause"}))
+    assert (published, tuner.encode_state(state)) == ([], None)
 
 
 def test_a_message_of_another_topic_is_refused() -> None:
