@@ -5,7 +5,8 @@ Recognition of Handwritten Digits", UCI, 1998). Everything is real: `degrade` ch
 classifier fitted on clean images falls by itself, and one fitted on recent images recovers it.
 
 For the tuner this module is an objective (`agents.demo.digits:objective`) with its data: the fleet saves its newest
-labelled images with `save_recent`, in the folder that the variable `DIGITS_DEMO_FOLDER` names.
+labelled images with `save_recent`, in the folder that the variable `DIGITS_DEMO_FOLDER` names. A fifth of them is held
+out: no trial and no training sees those, and on them `evaluate` compares a new version with the champion.
 
 An artifact is an npz file of plain arrays, read with pickles forbidden: a message on a topic can make nobody run code.
 """
@@ -39,7 +40,14 @@ Labels = npt.NDArray[np.int64]
 FOLDER_VARIABLE = "DIGITS_DEMO_FOLDER"
 DEFAULT_FOLDER = ".visutility/digits"
 FOLDS = 3
+HELD_OUT = 0.2
 MIN_IMAGES = 60
+
+RECENT, BEFORE = "recent", "before"
+"""Which labelled images: the newest, or those of before the camera degraded."""
+
+IMAGES_LABEL = "images"
+"""The label of a request that names the images to learn from; the newest where it has none."""
 
 DEFAULTS: dict[str, float] = {"learning_rate": 0.01, "hidden": 48, "alpha": 1e-3}
 """Hyperparameters of the first model, and what a trial uses where its space leaves one out."""
@@ -61,6 +69,10 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def rows(self, chosen: npt.NDArray[np.int64]) -> Images:
+        """The images of these row numbers, in their order."""
+        return Images(self.pixels[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ def pools(seed: int = 0) -> Pools:
     """The 1,797 images, shuffled by `seed` and dealt into three pools of 599."""
     images = _all_images()
     order = np.random.default_rng(seed).permutation(len(images))
-    train, recent, serve = (Images(images.pixels[part], images.labels[part]) for part in np.array_split(order, 3))
+    train, recent, serve = (images.rows(part) for part in np.array_split(order, 3))
     return Pools(train, recent, serve)
 
 
@@ -180,14 +192,14 @@ def load_classifier(location: str | Path, sha256: str) -> DigitClassifier:
     return DigitClassifier.from_bytes(load_artifact(str(location), sha256))
 
 
-def recent_file(folder: Path | str, model_name: str) -> Path:
-    """Where a fleet's newest labelled images lie."""
-    return Path(folder) / f"recent-{quote(model_name, safe='').replace('.', '%2E')[:200]}.npz"
+def recent_file(folder: Path | str, model_name: str, period: str = RECENT) -> Path:
+    """Where a fleet's labelled images of a period lie."""
+    return Path(folder) / f"{period}-{quote(model_name, safe='').replace('.', '%2E')[:200]}.npz"
 
 
-def save_recent(folder: Path | str, model_name: str, pixels: Pixels, labels: Labels) -> Path:
-    """Replace a fleet's newest labelled images, atomically: trials may read them meanwhile."""
-    path = recent_file(folder, model_name)
+def save_recent(folder: Path | str, model_name: str, pixels: Pixels, labels: Labels, period: str = RECENT) -> Path:
+    """Replace a fleet's labelled images of a period, atomically: trials may read them meanwhile."""
+    path = recent_file(folder, model_name, period)
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez(buffer, pixels=pixels, labels=labels)
@@ -195,26 +207,28 @@ def save_recent(folder: Path | str, model_name: str, pixels: Pixels, labels: Lab
     return path
 
 
-def load_recent(folder: Path | str, model_name: str) -> Images:
+def load_recent(folder: Path | str, model_name: str, period: str = RECENT) -> Images:
     """What `save_recent` wrote last. Raises `ValueError` if there is nothing, or too little to learn from."""
-    path = recent_file(folder, model_name)
+    path = recent_file(folder, model_name, period)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images = Images(arrays["pixels"], arrays["labels"])
     except FileNotFoundError:
-        raise ValueError(f"no recent images of {model_name!r}: {path} is missing; is {FOLDER_VARIABLE} set?") from None
+        raise ValueError(
+            f"no {period} images of {model_name!r}: {path} is missing; is {FOLDER_VARIABLE} set?"
+        ) from None
     if len(images) < MIN_IMAGES:
         raise ValueError(f"{path} has {len(images)} labelled images, {MIN_IMAGES} are the least to learn from")
     return images
 
 
 def load_data(request: RetrainRequest) -> Images:
-    """The recent labelled images of the model that is to be retrained."""
-    return load_recent(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER), request.model_name)
+    """The labelled images to learn from, of the model that is to be retrained: those that are not held out."""
+    return _dealt(request)[0]
 
 
 def objective(trial: RunningTrial, data: Images) -> float:
-    """The accuracy of these hyperparameters in threefold cross-validation on recent images, in [0, 1]."""
+    """The accuracy of these hyperparameters in threefold cross-validation on the images to learn from, in [0, 1]."""
     scores = []
     for number, (rest, fold) in enumerate(_folds(data)):
         scores.append(fit(rest, trial.params, trial.seed).accuracy(fold))
@@ -223,11 +237,41 @@ def objective(trial: RunningTrial, data: Images) -> float:
 
 
 def train(params: Mapping[str, Any], request: RetrainRequest) -> TrainedModel:
-    """The new version: fitted on all recent images; its accuracy is measured on a third of them held out before."""
-    data = load_data(request)
-    rest, held_out = _folds(data)[0]
-    accuracy = fit(rest, params).accuracy(held_out)
-    return TrainedModel(fit(data, params).to_bytes(), {"accuracy": accuracy, "images": float(len(data))})
+    """The new version: fitted on all images to learn from; its accuracy is measured on those held out with them."""
+    data, held_out = _dealt(request)
+    model = fit(data, params)
+    return TrainedModel(model.to_bytes(), {"accuracy": model.accuracy(held_out), "images": float(len(data))})
+
+
+def evaluate(artifact: bytes, request: RetrainRequest) -> list[float]:
+    """Of each newest image that is held out, whether a classifier reads it: 1 or 0.
+
+    Raises `ValueError` for bytes that are no artifact of this module.
+    """
+    images = _to_compare_on(_folder(), request.model_name, request.event_id)
+    right = DigitClassifier.from_bytes(artifact).predict(images.pixels) == images.labels
+    return [float(each) for each in right]
+
+
+def _folder() -> str:
+    return os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER)
+
+
+@lru_cache(maxsize=2)
+def _to_compare_on(folder: str, model_name: str, request_id: str) -> Images:
+    """Kept for a request: champion and challenger get the same, though the fleet may write newer ones meanwhile."""
+    return _deal(load_recent(folder, model_name))[1]
+
+
+def _dealt(request: RetrainRequest) -> tuple[Images, Images]:
+    return _deal(load_recent(_folder(), request.model_name, request.labels.get(IMAGES_LABEL, RECENT)))
+
+
+def _deal(images: Images) -> tuple[Images, Images]:
+    """Images to learn from and images held out."""
+    order = np.random.default_rng(0).permutation(len(images))
+    held_out, rest = np.split(order, [round(len(order) * HELD_OUT)])
+    return images.rows(rest), images.rows(held_out)
 
 
 @lru_cache(maxsize=1)
@@ -243,5 +287,5 @@ def _folds(data: Images) -> list[tuple[Images, Images]]:
     folds = []
     for part in parts:
         rest = np.setdiff1d(np.arange(len(data)), part)
-        folds.append((Images(data.pixels[rest], data.labels[rest]), Images(data.pixels[part], data.labels[part])))
+        folds.append((data.rows(rest), data.rows(part)))
     return folds

@@ -11,7 +11,18 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from agents.demo.digits import DigitClassifier, Images, Labels, degrade, fit, load_classifier, pools, save_recent
+from agents.demo.digits import (
+    BEFORE,
+    RECENT,
+    DigitClassifier,
+    Images,
+    Labels,
+    degrade,
+    fit,
+    load_classifier,
+    pools,
+    save_recent,
+)
 from agents.demo.plan import DEGRADED, FIRST_VERSION, FLEETS, Plan
 from schemas.metrics import Metrics, Outcomes
 from schemas.models import ModelVersion
@@ -55,15 +66,24 @@ class Fleet:
         self.version = version.version
         return True
 
+    @property
+    def artifact(self) -> bytes:
+        """The classifier in service, as it is registered."""
+        return self._classifier.to_bytes()
+
     def _seen(self, images: Images, rows: npt.NDArray[np.int64]) -> Images:
         """Some of the images, as they come out of the camera now."""
-        pixels, labels = images.pixels[rows], images.labels[rows]
-        return Images(degrade(pixels) if self.degraded else pixels, labels)
+        seen = images.rows(rows)
+        return Images(degrade(seen.pixels), seen.labels) if self.degraded else seen
 
     def _save_recent(self) -> None:
-        """Labels arrive for the other part of what the camera sees, for each image once; trials learn from these."""
+        """Labels arrive for the other part of what the camera sees, for each image once; trials learn from these.
+
+        The first ones are kept beside the newest.
+        """
         recent = self._seen(self._kept, np.arange(len(self._kept)))
-        save_recent(self._plan.data_dir, self.name, recent.pixels, recent.labels)
+        for period in (BEFORE, RECENT) if self.batch == 0 else (RECENT,):
+            save_recent(self._plan.data_dir, self.name, recent.pixels, recent.labels, period)
 
     def _report(self, true: Labels, predicted: Labels, now: datetime) -> tuple[Outcomes, Metrics]:
         batch = f"{self.name}-{self.batch - 1}"

@@ -11,18 +11,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from agents.demo.fleet import Fleet, first_fleets
 from agents.demo.plan import Plan
-from schemas.message import InvalidMessage
+from agents.registry.actions import By
+from agents.registry.artifacts import ArtifactStore
+from agents.registry.client import ModelRegistry
+from agents.registry.view import NotFound
+from schemas.message import Message
 from schemas.metrics import Heartbeat, InferenceFailure
-from schemas.models import ModelVersion
-from schemas.topics import TOPICS
+from schemas.models import CHAMPION, ModelAlias
+from streams.topic_log import TopicMissing
 
 HEARTBEAT_SECONDS = 5.0
 STOP_SECONDS = 5.0
+ACTOR = "fleets"
+"""Who registered the first versions."""
 
 
 @contextmanager
@@ -45,28 +51,33 @@ def run_fleets(plan: Plan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the parent ends this one
     try:
         asyncio.run(_serve(plan))
-    except (OSError, ValueError, KafkaError) as problem:
+    except (OSError, ValueError, KafkaError, TopicMissing) as problem:
         sys.exit(f"fleets: {problem or type(problem).__name__}")
 
 
 async def _serve(plan: Plan) -> None:
     fleets = {fleet.name: fleet for fleet in first_fleets(plan)}
     producer = AIOKafkaProducer(bootstrap_servers=plan.bootstrap_servers, linger_ms=5)
-    consumer = AIOKafkaConsumer(
-        plan.topic("models"),
-        bootstrap_servers=plan.bootstrap_servers,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    async with producer, consumer:
+    artifacts = ArtifactStore(plan.data_dir / "artifacts")
+    registry = ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix, artifacts=artifacts)
+    async with producer, registry:
+        await _deploy(fleets, registry)
         work = [_send_batches(fleet, plan, producer) for fleet in fleets.values()]
         work += [_send_heartbeats(fleet, plan, producer) for fleet in fleets.values()]
-        tasks = asyncio.gather(*work, _take_versions(fleets, plan, consumer, producer), _watch_parent())
+        tasks = asyncio.gather(*work, _follow_champions(fleets, plan, registry, producer), _watch_parent())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks.cancel)
         try:
             await tasks
         except asyncio.CancelledError:
             await producer.flush()
+
+
+async def _deploy(fleets: Mapping[str, Fleet], registry: ModelRegistry) -> None:
+    """Register what each fleet serves with at first, as its champion."""
+    by = By(ACTOR, datetime.now(UTC), "deployed first")
+    for fleet in fleets.values():
+        await registry.register(fleet.name, fleet.version, fleet.artifact, by)
+        await registry.promote(fleet.name, fleet.version, by)
 
 
 async def _send_batches(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer) -> None:
@@ -86,27 +97,28 @@ async def _send_heartbeats(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer)
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-async def _take_versions(
-    fleets: Mapping[str, Fleet], plan: Plan, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer
+async def _follow_champions(
+    fleets: Mapping[str, Fleet], plan: Plan, registry: ModelRegistry, producer: AIOKafkaProducer
 ) -> None:
-    """Serve with every newer version of an own model. One that cannot be used is reported."""
-    parse = TOPICS["models"].parser()
-    async for record in consumer:
+    """Serve with whatever NAME@champion points at, and no other version. One that cannot be used is reported."""
+    changes: asyncio.Queue[str] = asyncio.Queue()
+
+    def told(key: str, message: Message | None) -> None:
+        if isinstance(message, ModelAlias) and message.alias == CHAMPION and message.model_name in fleets:
+            changes.put_nowait(message.model_name)
+
+    registry.subscribe(told)
+    while True:
+        fleet = fleets[await changes.get()]
+        version = registry.view.alias(fleet.name, CHAMPION).version
         try:
-            message = parse(record.value, record.headers)
-        except InvalidMessage:
-            continue  # a tombstone, or nothing of ours
-        fleet = fleets.get(message.model_name)
-        if fleet is None or not isinstance(message, ModelVersion):
-            continue
-        try:
-            fleet.take(message)
-        except ValueError as problem:
+            fleet.take(registry.view.champion(fleet.name))
+        except (NotFound, ValueError) as problem:
             failure = InferenceFailure(
                 model_name=fleet.name,
                 model_version=fleet.version,
                 timestamp=datetime.now(UTC),
-                error=f"version {message.version} is not taken: {problem}",
+                error=f"version {version} is not taken: {problem}",
             )
             await producer.send(plan.topic("metrics"), failure.to_json(), key=fleet.name.encode())
 

@@ -11,18 +11,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from agents.demo.digits import FOLDER_VARIABLE
+from agents.demo.document import document
 from agents.demo.fleets import running_fleets
 from agents.demo.history import History
+from agents.demo.mistake import ask_by_mistake, mistaken_request
 from agents.demo.observer import Observer
-from agents.demo.plan import Plan
+from agents.demo.plan import DEGRADED, Plan
 from agents.demo.rules import demo_settings
 from agents.demo.story import Story, summary
 from agents.demo.view import View, make_view
@@ -40,7 +42,8 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 SERVERS_VARIABLE = "VISUTILITY_BOOTSTRAP_SERVERS"
 
-DOCUMENT_TOPICS = ("drift", "retrain", "trials", "models")
+CLOSED = """
+The loop closed: drift was noticed, the model was retuned, its accuracy came back; a worse version was refused."""
 
 
 class DemoFailed(RuntimeError):
@@ -98,7 +101,7 @@ def _run(broker: Broker, seed: int, json_output: bool) -> int:
     else:
         typer.echo("\n".join(summary(history, name, elapsed)))
         if not faults:
-            typer.echo("\nThe loop closed: drift was noticed, the model was retuned, its accuracy came back.")
+            typer.echo(CLOSED)
     for fault in faults:
         _refuse(fault, FAILED)
     return FAILED if faults else DONE
@@ -123,7 +126,7 @@ async def _close_the_loop(plan: Plan, settings: Settings, history: History, view
         working = asyncio.create_task(_work(worker))
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), Observer(plan) as observer:
-                await _watch(observer, Story(history, plan.trials), view, working, fleets)
+                await _watch(observer, plan, Story(history, plan.trials), view, working, fleets)
         except TimeoutError:
             view.tell(f"not recovered within {DEADLINE_SECONDS:.0f} s")
         finally:
@@ -139,10 +142,13 @@ async def _work(worker: Worker) -> None:
 
 
 async def _watch(
-    observer: Observer, story: Story, view: View, working: asyncio.Task[None], fleets: SpawnProcess
+    observer: Observer, plan: Plan, story: Story, view: View, working: asyncio.Task[None], fleets: SpawnProcess
 ) -> None:
-    """Show what comes until the history is complete. Raises what stopped the worker, `DemoFailed` if the fleets end."""
-    began, history = time.monotonic(), story.history
+    """Show what comes until the history is complete; make the mistake once a new version serves.
+
+    Raises what stopped the worker, `DemoFailed` if the fleets end.
+    """
+    began, history, mistaken = time.monotonic(), story.history, False
     async for news in observer.news():
         for topic, message in news:
             history.add(topic, message)
@@ -151,20 +157,11 @@ async def _watch(
         view.refresh(history)
         if history.complete:
             return
+        if history.recovered_batches and not mistaken:
+            mistaken = True
+            version = history.readings[DEGRADED][-1].version
+            await ask_by_mistake(plan, mistaken_request(version, datetime.now(UTC)))
         if working.done():
             working.result()
         if fleets.exitcode is not None:
             raise DemoFailed(f"the fleets' process ended with exit code {fleets.exitcode}")
-
-
-def document(history: History, broker: str, elapsed: float) -> dict[str, Any]:
-    """The run as one JSON-ready document; messages are as they were on the topics."""
-    topics = {name: [message.to_dict() for message in history.messages[name]] for name in DOCUMENT_TOPICS}
-    return {
-        "broker": broker,
-        "elapsed_seconds": round(elapsed, 2),
-        "records": history.records,
-        "dead_letters": len(history.messages["dead-letter"]),
-        **topics,
-        "accuracy": history.accuracy(),
-    }

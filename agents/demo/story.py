@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from agents.demo.history import RECOVERED_BATCHES, History
+from agents.demo.mistake import is_of_mistake
 from agents.demo.plan import DEGRADED, FIRST_VERSION
 from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter
 from schemas.drift import DriftDetected
 from schemas.message import Message
-from schemas.models import ModelVersion
+from schemas.models import CHAMPION, ModelAlias, ModelVersion
 from schemas.retrain import RetrainRequest
 from schemas.trials import StudyFinished, TrialResult
 
@@ -32,11 +33,15 @@ class Story:
             case RetrainRequest():
                 return f"retraining requested ({message.reason})"
             case TrialResult():
-                return self._trial(message)
+                return self._trial_by_mistake() if is_of_mistake(message) else self._trial(message)
             case StudyFinished(state="failed"):
                 return f"the study failed: {message.reason}"
-            case ModelVersion():
-                return f"version {message.version} published{_score(message.metrics.get('score'))}"
+            case ModelVersion() if message.request_id is not None:
+                return f"version {message.version} registered{_score(message.metrics.get('score'))}"
+            case ModelAlias() if message.version != FIRST_VERSION:
+                return decision(message)
+            case ModelVersion() | ModelAlias():
+                return None
             case Alert():
                 return f"alert {message.state} ({message.severity}): {message.message}"
             case DeadLetter():
@@ -45,11 +50,19 @@ class Story:
                 return self._batch(message)
 
     def _trial(self, trial: TrialResult) -> str:
-        ended = self.history.count("trial_result")
+        ended = len(self.history.trials)
         if trial.score is None:
             return f"trial {ended}/{self._trials} failed: {trial.error}"
         self._best = max(self._best, trial.score)
         return f"trial {ended}/{self._trials} scores {trial.score:.3f}, best {self._best:.3f}"
+
+    def _trial_by_mistake(self) -> str | None:
+        """One line for all of them, with the last."""
+        trials = [trial for trial in self.history.of_mistake("trials") if isinstance(trial, TrialResult)]
+        if len(trials) != self._trials:
+            return None
+        best = max((trial.score for trial in trials if trial.score is not None), default=float("-inf"))
+        return f"{len(trials)} trials on those images, best {best:.3f}"
 
     def _batch(self, message: Message) -> str | None:
         """The turning points in the degraded fleet's batches."""
@@ -57,7 +70,7 @@ class Story:
             return None
         readings = self.history.readings[DEGRADED]
         if len(readings) == 1:
-            return f"serves with version {message.model_version}"
+            return f"serves with version {message.model_version}, the champion"
         if len(readings) == self.history.degrade_at + 1:
             return f"its camera degrades (batch {self.history.degrade_at}), accuracy {readings[-1].accuracy:.3f}"
         if message.model_version == FIRST_VERSION:
@@ -77,6 +90,12 @@ def _drift(drift: DriftDetected) -> str:
     )
 
 
+def decision(alias: ModelAlias) -> str:
+    """What became of a new version, and why."""
+    said = "promoted to champion: " if alias.alias == CHAMPION else ""
+    return f"version {alias.version} {said}{alias.reason}"
+
+
 def _score(score: float | None) -> str:
     return "" if score is None else f", score {score:.3f}"
 
@@ -85,11 +104,14 @@ def summary(history: History, broker: str, elapsed: float) -> list[str]:
     """The end of the story: what came and went, and the accuracy of each fleet by period."""
     kinds = {"drift": "drift_detected", "requests": "retrain_request", "trials": "trial_result"}
     counts = ", ".join(f"{name} {history.count(kind)}" for name, kind in kinds.items())
-    letters, versions = history.count("dead_letter"), history.count("model_version")
+    letters, versions = history.count("dead_letter"), len(history.made)
+    promoted, refused = len(history.decided(True)), len(history.decided(False))
+    aliases = [message for message in history.messages["models"] if isinstance(message, ModelAlias)]
     lines = [
         "",
         f"{elapsed:.0f} s, broker {broker}, records {history.records}, dead letters {letters}",
-        f"{counts}, new versions {versions}",
+        f"{counts}, new versions {versions}: {promoted} promoted, {refused} refused",
+        *(decision(alias) for alias in aliases if alias.version != FIRST_VERSION),
         "",
         f"{'accuracy':<16}{'before':>10}{'drifted':>10}{'recovered':>11}",
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Protocol, Self
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -17,7 +18,10 @@ from agents.demo.history import History
 from schemas.status import ModelStatus
 
 BARS = "▁▂▃▄▅▆▇█"
-SPARKLINE_BATCHES, MEAN_BATCHES, KEPT_LINES, FRAMES_PER_SECOND = 48, 10, 20, 8
+SPARKLINE_BATCHES, MEAN_BATCHES, KEPT_LINES, FRAMES_PER_SECOND = 48, 10, 30, 8
+
+AROUND_LINES, AROUND_TEXT = 13, 4
+"""Rows of the picture that are not the story's, with three fleets; columns of its frame."""
 
 STYLES = {"ok": "green", "recovered": "green", "warming": "dim", "warning": "yellow", "drift": "bold red"}
 
@@ -67,9 +71,14 @@ class PlainView:
 
 
 class LiveView:
-    """Draws the fleets' table and the newest lines of the story, again and again in place."""
+    """Draws the fleets' table and the newest lines of the story, as many as fit, again and again in place.
+
+    At the end all lines stay, whatever the terminal's height.
+    """
 
     def __init__(self, console: Console) -> None:
+        self._console = console
+        self._history: History | None = None
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._live = Live(console=console, refresh_per_second=FRAMES_PER_SECOND)
 
@@ -78,6 +87,8 @@ class LiveView:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        if self._history is not None:
+            self._live.update(picture(self._history, self._lines))
         self._live.stop()
 
     def tell(self, line: str, /) -> None:
@@ -86,7 +97,20 @@ class LiveView:
 
     def refresh(self, history: History) -> None:
         """Have the next frame show this."""
-        self._live.update(picture(history, self._lines))
+        self._history = history
+        size = self._console.size
+        self._live.update(picture(history, newest(self._lines, size.height - AROUND_LINES, size.width - AROUND_TEXT)))
+
+
+def newest(lines: Iterable[str], height: int, width: int) -> list[str]:
+    """The last of some lines that fit into so many rows, where long ones are broken; at least one."""
+    kept: list[str] = []
+    for line in reversed(list(lines)):
+        height -= -(-cell_len(line) // max(width, 1))
+        if kept and height < 0:
+            break
+        kept.append(line)
+    return kept[::-1]
 
 
 def picture(history: History, lines: Sequence[str] | deque[str]) -> RenderableType:

@@ -46,7 +46,7 @@ def test_each_command_has_help_with_an_example(command: str) -> None:
         (["topics", "creat"], "No such command 'creat'. Did you mean 'create'?"),
         (["backtest", "--jsn", "x.jsonl"], "No such option: --jsn (Possible options: --json)"),
         (["backtest"], "Missing argument 'SOURCE'."),
-        (["worker", "--agents", "monitr"], "--agents[0]: expected 'monitor', 'retrain' or 'tuner', got 'monitr'"),
+        (["worker", "--agents", "monitr"], "--agents[0]: expected 'monitor', 'retrain', 'tuner' or 'runner', got 'monitr'"),
         (["worker", "--bootstrap", "kafka"],
          "--bootstrap-servers: expected HOST:PORT, or several separated by commas, got 'kafka'"),
         (["backtest", "absent.jsonl"], "absent.jsonl: cannot be read: No such file or directory"),

@@ -77,10 +77,52 @@ def test_causes_lead_from_the_first_bad_batch_to_the_new_version(document: dict[
 
 
 @pytest.mark.timeout(120)
+def test_the_new_version_is_promoted_for_it_beats_the_champion(document: dict[str, Any]) -> None:
+    (version,) = document["models"]
+    promotion = version["promotion"]
+    assert (promotion["promoted"], promotion["champion"], promotion["test"]) == (True, "v1", "mcnemar")
+    assert promotion["difference"] > 0.2
+    assert promotion["p_value"] < 1e-6
+    first, *_, last = champions(document)
+    assert (first["version"], last["version"], last["previous"]) == ("v1", "v2", ["v1"])
+    assert last["reason"].startswith("better by 0.")
+
+
+def champions(document: dict[str, Any]) -> list[dict[str, Any]]:
+    aliases = [alias for alias in document["aliases"] if alias["model_name"] == DEGRADED]
+    return [alias for alias in aliases if alias["alias"] == "champion"]
+
+
+@pytest.mark.timeout(120)
+def test_a_worse_version_wins_better_trials_and_is_registered_but_not_promoted(document: dict[str, Any]) -> None:
+    (request,), (version,) = document["refused"]["retrain"], document["refused"]["models"]
+    assert (request["model_version"], request["actor"]) == ("v2", "colleague")
+    assert (version["version"], version["request_id"]) == ("v3", request["event_id"])
+    assert version["metrics"]["score"] > document["models"][0]["metrics"]["score"]
+    promotion = version["promotion"]
+    assert (promotion["promoted"], promotion["champion"]) == (False, "v2")
+    assert promotion["reason"].startswith("not promoted: no better than the champion (0.")
+    assert promotion["difference"] < -0.2
+    (challenger,) = [alias for alias in document["aliases"] if alias["alias"] == "challenger"]
+    assert (challenger["version"], challenger["reason"]) == ("v3", promotion["reason"])
+    assert [alias["version"] for alias in champions(document)] == ["v1", "v2"]
+
+
+@pytest.mark.timeout(120)
+def test_fleets_begin_with_registered_versions(document: dict[str, Any]) -> None:
+    assert {(version["model_name"], version["version"]) for version in document["deployed"]} == {
+        (name, "v1") for name in FLEETS
+    }
+
+
+@pytest.mark.timeout(120)
 def test_the_document_has_the_messages_as_they_are_on_the_topics(document: dict[str, Any]) -> None:
-    for topic in ("drift", "retrain", "trials", "models"):
+    shown = [(topic, document[topic]) for topic in ("drift", "retrain", "trials", "models")]
+    shown += [*document["refused"].items(), ("models", document["aliases"]), ("models", document["deployed"])]
+    for topic, messages in shown:
         parse = TOPICS[topic].parser()
-        for message in document[topic]:
+        assert messages
+        for message in messages:
             assert parse(json.dumps(message).encode()).to_dict() == message
     first = document["drift"][0]
     parts = (first["model_name"], first["model_version"], first["metric"], first["segment"], first["rule"])

@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from agents.demo import digits
 from agents.demo.digits import DigitClassifier, Images, degrade, fit, pools
 from agents.registry.artifacts import ArtifactStore
+from agents.registry.promotion import decide
 from agents.tuner import tune
 from agents.tuner.objective import RunningTrial, load_objective
 from agents.tuner.space import parse_space
@@ -64,6 +65,67 @@ def test_ten_trials_on_recent_images_find_a_model_that_reads_unseen_ones_again(
     assert served.accuracy(unseen) > 0.9
     assert fit(images.train).accuracy(unseen) < 0.75
     assert abs(trained.metrics["accuracy"] - served.accuracy(unseen)) < 0.06
+
+
+def recent_images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Images:
+    """A fleet's images before and after its camera degraded; returns the clean ones."""
+    images = pools(0).recent
+    digits.save_recent(folder, "m", images.pixels, images.labels, digits.BEFORE)
+    digits.save_recent(folder, "m", degrade(images.pixels), images.labels)
+    monkeypatch.setenv(digits.FOLDER_VARIABLE, str(folder))
+    return images
+
+
+def rows_of(images: Images) -> set[bytes]:
+    return {row.tobytes() for row in images.pixels}
+
+
+def test_champion_and_challenger_are_compared_on_recent_images_that_neither_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = recent_images(tmp_path, monkeypatch)
+    learned = digits.load_data(request())
+    held_out = rows_of(seen(images, "camera")) - rows_of(learned)
+    assert len(held_out) == 120
+    first, again = fit(pools(0).train), fit(learned)
+    scores = digits.evaluate(first.to_bytes(), request())
+    assert len(scores) == 120
+    assert set(scores) == {0.0, 1.0}
+    reads = digits.load_recent(tmp_path, "m")
+    rows = np.array([row.tobytes() in held_out for row in reads.pixels])
+    assert sum(scores) == sum(first.predict(reads.pixels[rows]) == reads.labels[rows])
+    assert np.mean(digits.evaluate(again.to_bytes(), request())) > np.mean(scores) + 0.4
+
+
+def test_both_are_compared_on_the_same_images_though_newer_ones_arrive_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = recent_images(tmp_path, monkeypatch)
+    model = fit(images).to_bytes()
+    scores = digits.evaluate(model, request("one"))
+    digits.save_recent(tmp_path, "m", images.pixels, images.labels)
+    assert digits.evaluate(model, request("one")) == scores
+    assert np.mean(digits.evaluate(model, request("another"))) > 0.9
+
+
+def test_a_request_may_name_images_of_before_and_they_win_trials_and_lose_the_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recent_images(tmp_path, monkeypatch)
+    mistaken = request("mistake").model_copy(update={"labels": {digits.IMAGES_LABEL: digits.BEFORE}})
+    assert not rows_of(digits.load_data(mistaken)) & rows_of(digits.load_data(request()))
+    good, bad = digits.train({}, request()), digits.train({}, mistaken)
+    assert bad.metrics["accuracy"] > good.metrics["accuracy"]
+    promotion = decide(digits.evaluate(good.artifact, mistaken), digits.evaluate(bad.artifact, mistaken))
+    assert not promotion.promoted
+    assert promotion.difference is not None
+    assert promotion.difference < -0.4
+
+
+def test_what_is_no_artifact_is_not_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recent_images(tmp_path, monkeypatch)
+    with pytest.raises(ValueError, match="not a classifier of digits"):
+        digits.evaluate(b"garbage", request())
 
 
 def test_the_pools_share_no_image_and_depend_on_the_seed_alone() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from agents.demo.digits import DigitClassifier, fit, load_recent, pools, save_classifier
+from agents.demo.digits import BEFORE, DigitClassifier, fit, load_recent, pools, save_classifier
 from agents.demo.fleet import Fleet, first_fleets, macro_averages
 from agents.demo.plan import DEGRADED, FIRST_VERSION, FLEETS, Plan
 from schemas.models import ModelVersion
@@ -92,6 +92,7 @@ def test_recent_images_show_what_the_camera_sees_now_and_are_none_of_those_measu
     measured = {row.tobytes() for row in pools(plan.seed).serve.pixels}
 
     assert not np.allclose(clean.pixels, degraded.pixels)
+    assert np.array_equal(load_recent(plan.data_dir, DEGRADED, BEFORE).pixels, clean.pixels)
     assert len({row.tobytes() for row in clean.pixels}) == len(clean)
     assert not measured & {row.tobytes() for row in clean.pixels}
 
@@ -110,6 +111,12 @@ def test_a_version_that_serves_already_is_not_taken_again(plan: Plan, fleets: di
     version = version_of(fit(pools(0).train), plan.data_dir)
     assert fleets[DEGRADED].take(version)
     assert not fleets[DEGRADED].take(version)
+
+
+def test_the_artifact_is_the_classifier_in_service(plan: Plan, fleets: dict[str, Fleet]) -> None:
+    other = fit(pools(1).train)
+    fleets[DEGRADED].take(version_of(other, plan.data_dir))
+    assert fleets[DEGRADED].artifact == other.to_bytes() != fleets[FLEETS[0]].artifact
 
 
 def test_an_artifact_with_another_sha256_is_refused_and_the_old_version_serves_on(

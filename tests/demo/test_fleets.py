@@ -1,25 +1,30 @@
-"""The fleets' process on a broker: they serve, take what is published on `models`, and end when told to."""
+"""The fleets' process on a broker: they serve, follow their champion, and end when told to."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from agents.demo.digits import fit, load_recent, save_classifier
-from agents.demo.fleets import running_fleets
+from agents.demo.digits import fit, load_recent, pools, save_classifier
+from agents.demo.fleets import ACTOR, running_fleets
 from agents.demo.history import History
 from agents.demo.observer import Observer
 from agents.demo.plan import DEGRADED, FLEETS, Plan
+from agents.demo.rules import demo_settings
+from agents.registry import actions
+from agents.registry.actions import By
+from agents.registry.client import ModelRegistry
+from agents.worker import engine_settings
 from schemas.message import Message
 from schemas.metrics import InferenceFailure
-from schemas.models import ModelVersion, version_key
 from streams.brokers.embedded import EmbeddedBroker
+from streams.topics import create_topics, wanted_topics
 
 DEGRADE_AT = 5
 
@@ -27,7 +32,10 @@ DEGRADE_AT = 5
 @pytest.fixture
 def plan(tmp_path: Path) -> Iterator[Plan]:
     with EmbeddedBroker() as broker:
-        yield Plan(broker.bootstrap_servers, "fleets-test.", tmp_path, degrade_at=DEGRADE_AT, batches_per_second=20.0)
+        plan = Plan(broker.bootstrap_servers, "fleets-test.", tmp_path, degrade_at=DEGRADE_AT, batches_per_second=20.0)
+        engine = engine_settings(demo_settings(plan, exactly_once=False))
+        asyncio.run(create_topics(plan.bootstrap_servers, wanted_topics(engine, [])))
+        yield plan
 
 
 async def read_until(observer: Observer, history: History, enough: Callable[[list[Message]], bool]) -> None:
@@ -45,30 +53,30 @@ def refusals(messages: list[Message]) -> list[str]:
     return [error for error in errors if error.startswith("version v2 is not taken: the artifact")]
 
 
-async def publish(plan: Plan, version: str, sha256: str, artifact: Path) -> None:
-    message = ModelVersion(
-        event_id=version,
-        model_name=DEGRADED,
-        timestamp=datetime.now(UTC),
-        version=version,
-        sha256=sha256,
-        artifact=artifact.as_uri(),
-    )
-    async with AIOKafkaProducer(bootstrap_servers=plan.bootstrap_servers) as producer:
-        await producer.send_and_wait(
-            plan.topic("models"), message.to_json(), key=version_key(DEGRADED, version).encode(), partition=0
-        )
+def by() -> By:
+    return By("ada", datetime.now(UTC))
+
+
+def registry_of(plan: Plan) -> ModelRegistry:
+    return ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix)
+
+
+async def register(registry: ModelRegistry, version: str, sha256: str, artifact: Path) -> None:
+    stored = (artifact.as_uri(), sha256)
+    await registry.write([actions.register(registry.view, DEGRADED, version, stored, by())])
 
 
 @pytest.mark.timeout(90)
-def test_a_published_version_is_taken_and_recovers_what_the_camera_cost(plan: Plan) -> None:
+def test_a_promoted_version_is_taken_and_recovers_what_the_camera_cost(plan: Plan) -> None:
     async def run() -> None:
         history = History(DEGRADE_AT)
-        async with Observer(plan) as observer:
+        async with Observer(plan) as observer, registry_of(plan) as registry:
             await read_until(observer, history, lambda _: len(history.readings[DEGRADED]) >= 3 * DEGRADE_AT)
             artifact = plan.data_dir / "v2.npz"
-            await publish(plan, "v2", save_classifier(fit(load_recent(plan.data_dir, DEGRADED)), artifact), artifact)
-            await read_until(observer, history, lambda _: history.complete)
+            sha256 = save_classifier(fit(load_recent(plan.data_dir, DEGRADED)), artifact)
+            await register(registry, "v2", sha256, artifact)
+            await registry.promote(DEGRADED, "v2", by())
+            await read_until(observer, history, lambda _: history.recovered_batches >= 35)
         before, drifted, recovered = history.accuracy()[DEGRADED].values()
         assert before is not None
         assert drifted is not None
@@ -81,14 +89,49 @@ def test_a_published_version_is_taken_and_recovers_what_the_camera_cost(plan: Pl
 
 
 @pytest.mark.timeout(90)
+def test_fleets_begin_as_champions_and_follow_the_alias_alone_forward_and_back(plan: Plan) -> None:
+    async def run() -> None:
+        history = History(DEGRADE_AT)
+
+        async def serves(version: str) -> None:
+            served = len(history.readings[DEGRADED])
+            await read_until(
+                observer,
+                history,
+                lambda _: [each.version for each in history.readings[DEGRADED][served:]][-5:] == [version] * 5,
+            )
+
+        async with Observer(plan) as observer:
+            await serves("v1")
+            async with registry_of(plan) as registry:
+                first = {name: registry.view.champion(name) for name in FLEETS}
+                assert {(each.version, each.actor) for each in first.values()} == {("v1", ACTOR)}
+                artifact = plan.data_dir / "v2.npz"
+                await register(registry, "v2", save_classifier(fit(pools(1).train), artifact), artifact)
+                await registry.promote(DEGRADED, "v2", by(), alias="challenger")
+                await serves("v1")
+                await registry.promote(DEGRADED, "v2", by())
+                await serves("v2")
+                await registry.rollback(DEGRADED, by())
+                await serves("v1")
+        versions = [reading.version for reading in history.readings[DEGRADED]]
+        assert [one for one, two in itertools.pairwise([*versions, "end"]) if one != two] == ["v1", "v2", "v1"]
+        assert {reading.version for reading in history.readings[FLEETS[0]]} == {"v1"}
+
+    with running_fleets(plan):
+        asyncio.run(run())
+
+
+@pytest.mark.timeout(90)
 def test_a_version_that_cannot_be_verified_is_reported_and_not_taken(plan: Plan) -> None:
     async def run() -> None:
         history = History(DEGRADE_AT)
-        async with Observer(plan) as observer:
+        async with Observer(plan) as observer, registry_of(plan) as registry:
             await read_until(observer, history, lambda _: len(history.readings[DEGRADED]) > 0)
             artifact = plan.data_dir / "v2.npz"
             artifact.write_bytes(b"not what was published")
-            await publish(plan, "v2", "0" * 64, artifact)
+            await register(registry, "v2", "0" * 64, artifact)
+            await registry.promote(DEGRADED, "v2", by())
             await read_until(observer, history, lambda messages: bool(refusals(messages)))
             await read_until(observer, history, lambda messages: len(messages) > 20)
         assert {reading.version for reading in history.readings[DEGRADED]} == {"v1"}

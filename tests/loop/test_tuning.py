@@ -133,7 +133,8 @@ def test_a_worker_told_to_stop_ends_its_trial_and_the_next_worker_runs_it_again(
     below = worker.children()
     assert below
     assert worker.terminate(10) == 0
-    assert [pid for pid in below if is_running(pid)] == []
+    # The interpreter's own resource tracker ends a moment after the worker.
+    wait_until(lambda: not any(is_running(pid) for pid in below), "a process outlived its worker")
     assert results(cluster) == []
 
     (cluster.folder / "enough").touch()

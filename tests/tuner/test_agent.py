@@ -20,7 +20,7 @@ from agents.tuner.stage import TunerStage
 from agents.tuner.state import TunerState
 from schemas.internal import TrainingFinished, TrialsAsked
 from schemas.message import Message
-from schemas.models import ModelVersion
+from schemas.models import ModelAlias, ModelVersion
 from schemas.trial_requests import TrialRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
 from tests.tuner.making import apply, event, request, run_trials, stage
@@ -106,7 +106,7 @@ async def test_failing_trials_end_the_study_and_not_the_runner(pool: TrialPool, 
     loop.runner = StudyRunner(loop.tuner, loop.feed, tmp_path, pool)
     await loop.take(request("request-2"))
     await loop.ended.wait()
-    assert isinstance(loop.published[-1], ModelVersion)
+    assert [type(message) for message in loop.published[-2:]] == [ModelVersion, ModelAlias]
 
 
 async def test_a_sampler_that_cannot_be_made_fails_the_study_with_its_reason(pool: TrialPool, tmp_path: Path) -> None:
