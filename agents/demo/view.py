@@ -20,7 +20,7 @@ from schemas.status import ModelStatus
 BARS = "▁▂▃▄▅▆▇█"
 SPARKLINE_BATCHES, MEAN_BATCHES, KEPT_LINES, FRAMES_PER_SECOND = 48, 10, 30, 8
 
-AROUND_LINES, AROUND_TEXT = 13, 4
+AROUND_LINES, AROUND_TEXT = 11, 4
 """Rows of the picture that are not the story's, with three fleets; columns of its frame."""
 
 STYLES = {"ok": "green", "recovered": "green", "warming": "dim", "warning": "yellow", "drift": "bold red"}
