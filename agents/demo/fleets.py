@@ -58,26 +58,15 @@ def run_fleets(plan: Plan) -> None:
 async def _serve(plan: Plan) -> None:
     fleets = {fleet.name: fleet for fleet in first_fleets(plan)}
     producer = AIOKafkaProducer(bootstrap_servers=plan.bootstrap_servers, linger_ms=5)
-    artifacts = ArtifactStore(plan.data_dir / "artifacts")
-    registry = ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix, artifacts=artifacts)
-    async with producer, registry:
-        await _deploy(fleets, registry)
+    async with producer:
         work = [_send_batches(fleet, plan, producer) for fleet in fleets.values()]
         work += [_send_heartbeats(fleet, plan, producer) for fleet in fleets.values()]
-        tasks = asyncio.gather(*work, _follow_champions(fleets, plan, registry, producer), _watch_parent())
+        tasks = asyncio.gather(*work, _follow_champions(fleets, plan, producer), _watch_parent())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks.cancel)
         try:
             await tasks
         except asyncio.CancelledError:
             await producer.flush()
-
-
-async def _deploy(fleets: Mapping[str, Fleet], registry: ModelRegistry) -> None:
-    """Register what each fleet serves with at first, as its champion."""
-    by = By(ACTOR, datetime.now(UTC), "deployed first")
-    for fleet in fleets.values():
-        await registry.register(fleet.name, fleet.version, fleet.artifact, by)
-        await registry.promote(fleet.name, fleet.version, by)
 
 
 async def _send_batches(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer) -> None:
@@ -97,30 +86,40 @@ async def _send_heartbeats(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer)
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-async def _follow_champions(
-    fleets: Mapping[str, Fleet], plan: Plan, registry: ModelRegistry, producer: AIOKafkaProducer
-) -> None:
-    """Serve with whatever NAME@champion points at, and no other version. One that cannot be used is reported."""
+async def _follow_champions(fleets: Mapping[str, Fleet], plan: Plan, producer: AIOKafkaProducer) -> None:
+    """Register what the fleets serve with; from then on serve with whatever NAME@champion points at, and nothing else.
+
+    A champion that cannot be used is reported.
+    """
     changes: asyncio.Queue[str] = asyncio.Queue()
 
     def told(key: str, message: Message | None) -> None:
         if isinstance(message, ModelAlias) and message.alias == CHAMPION and message.model_name in fleets:
             changes.put_nowait(message.model_name)
 
-    registry.subscribe(told)
-    while True:
-        fleet = fleets[await changes.get()]
-        version = registry.view.alias(fleet.name, CHAMPION).version
-        try:
-            fleet.take(registry.view.champion(fleet.name))
-        except (NotFound, ValueError) as problem:
-            failure = InferenceFailure(
-                model_name=fleet.name,
-                model_version=fleet.version,
-                timestamp=datetime.now(UTC),
-                error=f"version {version} is not taken: {problem}",
-            )
-            await producer.send(plan.topic("metrics"), failure.to_json(), key=fleet.name.encode())
+    artifacts = ArtifactStore(plan.data_dir / "artifacts")
+    async with ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix, artifacts=artifacts) as registry:
+        registry.subscribe(told)
+        await asyncio.gather(*(_deploy(fleet, registry) for fleet in fleets.values()))
+        while True:
+            fleet = fleets[await changes.get()]
+            try:
+                fleet.take(registry.view.champion(fleet.name))
+            except (NotFound, ValueError) as problem:
+                failure = InferenceFailure(
+                    model_name=fleet.name,
+                    model_version=fleet.version,
+                    timestamp=datetime.now(UTC),
+                    error=f"the champion is not taken: {problem}",
+                )
+                await producer.send(plan.topic("metrics"), failure.to_json(), key=fleet.name.encode())
+
+
+async def _deploy(fleet: Fleet, registry: ModelRegistry) -> None:
+    """Register the version that a fleet begins with, and make it the champion."""
+    by = By(ACTOR, datetime.now(UTC), "deployed first")
+    await registry.register(fleet.name, fleet.version, fleet.artifact, by)
+    await registry.promote(fleet.name, fleet.version, by)
 
 
 async def _watch_parent() -> None:

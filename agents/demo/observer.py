@@ -46,6 +46,8 @@ class Observer:
         while True:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
             records = [record for batch in fetched.values() for record in batch if record.value is not None]
-            records.sort(key=lambda record: record.timestamp)  # causes before effects, whichever topic was read first
+            # Causes before effects, whichever topic was read first: topics are named in the order of the loop.
+            order = {topic: place for place, topic in enumerate(self._names)}
+            records.sort(key=lambda record: (record.timestamp, order[record.topic]))
             named = ((self._names[record.topic], record) for record in records)
             yield [(name, self._parsers[name](record.value, record.headers)) for name, record in named]

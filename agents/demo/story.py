@@ -70,7 +70,7 @@ class Story:
             return None
         readings = self.history.readings[DEGRADED]
         if len(readings) == 1:
-            return f"serves with version {message.model_version}, the champion"
+            return f"serves with version {message.model_version}"
         if len(readings) == self.history.degrade_at + 1:
             return f"its camera degrades (batch {self.history.degrade_at}), accuracy {readings[-1].accuracy:.3f}"
         if message.model_version == FIRST_VERSION:

@@ -12,13 +12,16 @@ KNOWN_VERSIONS = 20
 
 
 class KnownVersion(BaseModel):
-    """One version: where its artifact is, its SHA-256, and the hyperparameters it was trained with."""
+    """One version: where its artifact is, its SHA-256, and the hyperparameters it was trained with.
+
+    Of a version that an alias points at but that is not remembered, all but its name is empty.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     version: str
-    artifact: str
-    sha256: str
+    artifact: str = ""
+    sha256: str = ""
     hyperparameters: Params = Field(default_factory=dict)
 
 
@@ -34,9 +37,9 @@ class KnownVersions(BaseModel):
 
     @property
     def champion(self) -> KnownVersion | None:
-        """The version in service; None while no known one is."""
+        """The version in service; None while the model has no champion."""
         pointed = self.aliases.get(CHAMPION)
-        return self.versions.get(pointed[0]) if pointed else None
+        return self.versions.get(pointed[0], KnownVersion(version=pointed[0])) if pointed else None
 
     def previous(self, alias: str) -> list[str]:
         """What an alias points at and pointed at before, the latest first."""

@@ -75,6 +75,9 @@ def judge(
         )
     if evaluate is None:
         return _uncompared(False, "", "not promoted: the objective has no evaluate, so nothing was compared", **named)
+    if not champion.artifact:
+        unknown = f"the artifact of champion {champion.version} is not remembered: register it again"
+        return _uncompared(False, "", f"not promoted: {unknown}", **named)
     try:
         old = evaluate(load_artifact(champion.artifact, champion.sha256), request)
     except ArtifactError as problem:

@@ -198,7 +198,7 @@ def _begin(state: TunerState, clock: int) -> None:
         study = state.running
         study.began = clock
         study.champion = champion = state.known.champion
-        if champion is not None and study.request.model_version in ("", champion.version):
+        if champion is not None and champion.artifact and study.request.model_version in ("", champion.version):
             study.incumbent = dict(champion.hyperparameters)
         elif study.request.model_version in ("", state.latest):
             study.incumbent = state.hyperparameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from agents.registry.client import ModelRegistry
 from agents.worker import engine_settings
 from schemas.message import Message
 from schemas.metrics import InferenceFailure
+from schemas.models import CHAMPION
 from streams.brokers.embedded import EmbeddedBroker
 from streams.topics import create_topics, wanted_topics
 
@@ -50,15 +52,23 @@ async def read_until(observer: Observer, history: History, enough: Callable[[lis
 
 def refusals(messages: list[Message]) -> list[str]:
     errors = [message.error for message in messages if isinstance(message, InferenceFailure)]
-    return [error for error in errors if error.startswith("version v2 is not taken: the artifact")]
+    return [error for error in errors if error.startswith("the champion is not taken: the artifact")]
 
 
 def by() -> By:
     return By("ada", datetime.now(UTC))
 
 
-def registry_of(plan: Plan) -> ModelRegistry:
-    return ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix)
+@asynccontextmanager
+async def registry_of(plan: Plan) -> AsyncIterator[ModelRegistry]:
+    """The registry, once the fleets have registered what they begin with."""
+    async with ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix) as registry:
+        changed = asyncio.Event()
+        registry.subscribe(lambda *_: changed.set())
+        while not all(CHAMPION in registry.view.aliases(name) for name in FLEETS):
+            changed.clear()
+            await changed.wait()
+        yield registry
 
 
 async def register(registry: ModelRegistry, version: str, sha256: str, artifact: Path) -> None:

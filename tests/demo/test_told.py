@@ -268,7 +268,7 @@ def test_a_dead_letter_is_a_fault_and_is_told() -> None:
 def test_the_story_tells_each_turn_of_the_loop_once_and_in_order() -> None:
     _, lines = told(a_good_run())
     assert lines == [
-        "digits-dock: serves with version v1, the champion",
+        "digits-dock: serves with version v1",
         "digits-dock: its camera degrades (batch 10), accuracy 0.300",
         "digits-dock: drift for the worse: accuracy 0.300, window 0.950 ± 0.011, z_score -7.4",
         "digits-dock: retraining requested (accuracy drifted)",

@@ -198,6 +198,18 @@ def test_what_a_stage_knows_is_bounded_and_keeps_the_champion() -> None:
     assert "99" in state.versions
 
 
+def test_a_champion_that_is_not_remembered_is_still_there_to_beat() -> None:
+    state = KnownVersions()
+    state.take(alias("champion", "1"))
+    assert state.champion == KnownVersion(version="1")
+    made = judge(lambda artifact, request: [1.0] * 100, state.champion, b"90", REQUEST, PromotionSettings())
+    assert (made.promoted, made.champion) == (False, "1")
+    assert made.reason == "not promoted: the artifact of champion 1 is not remembered: register it again"
+    state.take(version("1"))
+    assert state.champion is not None
+    assert state.champion.artifact
+
+
 def test_a_retired_model_has_no_champion() -> None:
     state = KnownVersions()
     for message in (version("1"), alias("champion", "1"), alias("retired", "1")):

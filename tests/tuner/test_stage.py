@@ -526,6 +526,37 @@ def test_a_state_of_another_layout_is_refused() -> None:
         stage().decode_state("m", b"9{}")
 
 
+BEFORE_PROMOTION = (
+    b'2{"latest":"1","hyperparameters":{"lr":0.2},"numbers":{"":1},"studies":[{"request":{"event_id":"request-1",'
+    b'"model_name":"m","model_version":"1","timestamp":"2026-05-01T12:00:00Z","rule":"r","reason":"drift","metric":'
+    b'"accuracy","cause_ids":["cause"]},"plan":{"rule":"t","objective":"tests.tuner.objectives:objective","sampler":'
+    b'"random","trials":1,"parallel":1,"ahead":1,"timeout_seconds":60.0,"deadline_ms":3600000,"direction":"maximize",'
+    b'"space":{"lr":{"type":"float_range","min":0.001,"max":0.3,"log":true}},"seed":0},"first":0,"incumbent":{"lr":0.2}'
+    b',"asked":{"0":{"lr":0.005904757770647105}},"knew":[0],"told":{"0":{"score":0.9559047577706471}},"handed":'
+    b'{"0":3600000},"wall":"2026-05-01T12:00:00Z"}],"sequence":4}'
+)
+"""A state written before versions were promoted, with a study that is being trained."""
+
+
+def test_a_state_of_before_promotion_goes_on_and_a_champion_set_meanwhile_is_to_be_beaten() -> None:
+    tuner = stage()
+    state = tuner.decode_state("m", BEFORE_PROMOTION)
+    assert [type(work) for work in tuner.work(state)] == [TrainingWork]
+    state, _ = apply(tuner, state, champion("1"))
+    (work,) = tuner.work(state)
+    assert isinstance(work, TrainingWork)
+    assert work.champion is not None
+    assert (work.champion.version, work.champion.artifact) == ("1", "")
+    state, published = trained(tuner, state, promoted=True)
+    assert [each.version for each in only(published, ModelVersion)] == ["2"]
+
+
+def test_trials_know_the_newest_hyperparameters_where_those_of_the_champion_are_not_remembered() -> None:
+    tuner = stage()
+    state, _ = apply(tuner, TunerState(), version("2", lr=0.3), champion("1"), request(version="2"))
+    assert trials_of(tuner, state)[0].incumbent == {"lr": 0.3}
+
+
 def test_the_state_is_json_after_its_format_byte() -> None:
     tuner = stage()
     state, _ = apply(tuner, TunerState(), version("1", lr=0.1), request())
