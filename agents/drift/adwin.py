@@ -112,7 +112,7 @@ def _cut(c: Any, s: Any, w: Any) -> tuple[float, float]:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     most = int(c[_MOST])
     for index in range(len(values)):

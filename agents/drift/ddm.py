@@ -17,7 +17,7 @@ _N, _P, _P_MIN, _S_MIN, _PS_MIN = range(5)
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     for index in range(len(values)):
         s[_N] += 1.0
@@ -51,6 +51,7 @@ class DDM(StreamDetector):
 
     name = "ddm"
     bounded = True
+    errors_only = True
     _kernel = _scan
 
     def __init__(self, *, warm_start: int = 30, warning_threshold: float = 2.0, drift_threshold: float = 3.0) -> None:

@@ -43,10 +43,11 @@ class Detector(Protocol):
         """Take in one value. Raises ValueError, taking nothing, if it is not finite or out of the detector's range."""
         ...
 
-    def update_many(self, values: ArrayLike) -> list[tuple[int, Verdict]]:
+    def update_many(self, values: ArrayLike, *, with_ends: bool = False) -> list[tuple[int, Verdict]]:
         """Take in many, oldest first: (index, verdict) of those that fire, and of those at which a warning begins.
 
-        A warning begins where `update` would warn and did not at the value before; some detectors warn for days.
+        A warning begins where `update` would warn and did not at the value before; some detectors warn for days. With
+        ends: also of the first value after a warning, if it does not fire.
         Raises ValueError, taking none, if one is not finite or out of the detector's range.
         """
         ...

@@ -41,7 +41,7 @@ def _error(c: Any, s: Any) -> bool:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     for index in range(len(values)):
         s[_N] += 1.0
@@ -65,6 +65,7 @@ class EDDM(StreamDetector):
 
     name = "eddm"
     bounded = True
+    errors_only = True
     _kernel = _scan
 
     def __init__(self, *, warm_start: int = 30, alpha: float = 0.95, beta: float = 0.9) -> None:

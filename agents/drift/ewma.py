@@ -35,7 +35,7 @@ def _limit(mean: float, c: Any) -> float:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     rest = 1.0 - c[_LAMBDA]
     for index in range(len(values)):
@@ -71,6 +71,7 @@ class EWMA(StreamDetector):
 
     name = "ewma"
     bounded = True
+    errors_only = True
     _kernel = _scan
 
     def __init__(

@@ -44,7 +44,7 @@ def _push(x: float, c: Any, s: Any, w: Any) -> None:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     for index in range(len(values)):
         _push(values[index], c, s, w)

@@ -40,7 +40,7 @@ def _side(sign: float, at: int, c: Any, s: Any) -> tuple[int, float, float]:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     for index in range(len(values)):
         s[_N] += 1.0

@@ -42,7 +42,7 @@ def _side(x: float, sign: float, at: int, c: Any, s: Any) -> tuple[int, float, f
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     for index in range(len(values)):
         x = values[index]

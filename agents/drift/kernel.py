@@ -62,6 +62,10 @@ def memory(numbers: Sequence[float] | NDArray[np.float64], compiled: bool) -> Me
     return array if compiled else [float(number) for number in array]
 
 
+#: What a kernel is to write down besides drifts and beginnings of warnings: nothing, every value, ends of warnings.
+NOTABLE, EVERY, ENDS = 0, 1, 2
+
+
 @Kernel
 def clear(numbers: Memory) -> None:
     """Set all to 0: every detector begins with zeros."""
@@ -74,20 +78,21 @@ def note(
     found: NDArray[np.float64],
     count: int,
     index: int,
-    every: bool,
+    every: int,
     s: Memory,
     level: int,
     direction: int,
     statistic: float,
     threshold: float,
 ) -> int:
-    """Write down the verdict on value `index` if it fires (level 2), if a warning begins (1), or if `every` one counts.
+    """Write down the verdict on value `index` if it fires (level 2), if a warning begins (1), or as `every` asks.
 
     The last of the detector's numbers says whether it warned at the value before. Returns the new `count`.
     """
     begins = level == 1 and s[-1] == 0.0
+    ends = every == ENDS and level == 0 and s[-1] == 1.0
     s[-1] = 1.0 if level == 1 else 0.0
-    if not (every or begins or level == 2):
+    if not (every == EVERY or begins or ends or level == 2):
         return count
     found[count, 0] = index
     found[count, 1] = level

@@ -77,7 +77,7 @@ def _compare(chosen: Any, c: Any, s: Any, w: Any) -> tuple[int, int]:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     chosen = np.zeros(int(c[_SAMPLE]))
     for index in range(len(values)):

@@ -19,7 +19,7 @@ _N, _MEAN, _RISE, _FALL, _LEAST, _GREATEST = range(6)
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     for index in range(len(values)):
         x = values[index]

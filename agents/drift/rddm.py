@@ -58,7 +58,7 @@ def _level(deviation: float, c: Any, s: Any) -> int:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     size = int(c[_KEPT_SIZE])
     for index in range(len(values)):
@@ -98,6 +98,7 @@ class RDDM(StreamDetector):
 
     name = "rddm"
     bounded = True
+    errors_only = True
     _kernel = _scan
 
     def __init__(

@@ -36,7 +36,7 @@ def _statistic(c: Any, s: Any) -> float:
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     size = int(c[_SIZE])
     for index in range(len(values)):

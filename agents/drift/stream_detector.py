@@ -40,6 +40,9 @@ class StreamDetector:
     #: Whether values must lie in [0, 1]: errors (1 is an error), or shares of errors.
     bounded: ClassVar[bool] = False
 
+    #: Whether they must be errors, of which it looks for more: of a share of successes it would report the rise.
+    errors_only: ClassVar[bool] = False
+
     _kernel: ClassVar[Kernel]
 
     def _begin(
@@ -65,17 +68,17 @@ class StreamDetector:
         if not (0 <= number <= 1 if self.bounded else isfinite(number)):
             self._checked([number])  # which says what is wrong
         self._single[0] = number
-        self._scan(self._single, self._constants, self._numbers, self._cells, self._row, True)
+        self._scan(self._single, self._constants, self._numbers, self._cells, self._row, kernel.EVERY)
         _, level, direction, statistic, threshold = self._row[0].tolist()
         (p_value,) = islice(self._p_values([statistic]), 1)
         return Verdict(level == 2, level == 1, _DIRECTIONS[int(direction)], statistic, threshold, p_value)
 
-    def update_many(self, values: ArrayLike) -> list[tuple[int, Verdict]]:
-        """Take in many; (index, verdict) of those that fire or begin a warning. Raises ValueError, taking none."""
+    def update_many(self, values: ArrayLike, *, with_ends: bool = False) -> list[tuple[int, Verdict]]:
+        """Take in many; (index, verdict) of those that fire, or begin (or end) a warning. ValueError: none is taken."""
         array = self._checked(values)
         results: list[tuple[int, Verdict]] = []
         for start in range(0, len(array), _BLOCK):
-            found = self._run(array[start : start + _BLOCK])
+            found = self._run(array[start : start + _BLOCK], kernel.ENDS if with_ends else kernel.NOTABLE)
             indices = (found[:, 0].astype(np.int64) + start).tolist()
             results += zip(indices, self._verdicts(found), strict=True)
         return results
@@ -128,10 +131,10 @@ class StreamDetector:
             raise ValueError(f"values: {self.name} expects {expected}, got {array[at]} at index {at}")
         return array
 
-    def _run(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _run(self, values: NDArray[np.float64], every: int = kernel.NOTABLE) -> NDArray[np.float64]:
         found = np.empty((len(values), 5))
         given = values if self._compiled else values.tolist()
-        return found[: self._scan(given, self._constants, self._numbers, self._cells, found, False)]
+        return found[: self._scan(given, self._constants, self._numbers, self._cells, found, every)]
 
     def _verdicts(self, found: NDArray[np.float64]) -> list[Verdict]:
         level, statistics = found[:, 1], found[:, 3].tolist()

@@ -18,7 +18,7 @@ _NEXT, _HELD, _TRIPPED, _BACK = range(4)
 
 
 @Kernel
-def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: bool) -> int:
+def _scan(values: Any, c: Any, s: Any, w: Any, found: Any, every: int) -> int:
     count = 0
     size = int(c[_OF])
     for index in range(len(values)):

@@ -58,7 +58,7 @@ class ZScore:
         scores = _scores(values, self._window.push_many(values))
         return self._verdict(float(scores[0]), bool(self._fires(scores, self._window.pushed)[0]))
 
-    def update_many(self, values: ArrayLike) -> list[tuple[int, Verdict]]:
+    def update_many(self, values: ArrayLike, *, with_ends: bool = False) -> list[tuple[int, Verdict]]:
         """Take in many; (index, verdict) of those that fire. Raises ValueError, taking none, if one is not finite."""
         array = np.asarray(values, dtype=np.float64)
         return self.judge(array, self._window.push_many(array))

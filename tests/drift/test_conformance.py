@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import math
 import sys
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,16 @@ def one_by_one(detector: Detector, values: Floats | list[float]) -> list[tuple[i
     return found
 
 
+def ends_of_warnings(detector: Detector, values: Floats) -> list[int]:
+    """Where a warning is over without a drift, from `update`."""
+    verdicts = [detector.update(value) for value in values]
+    return [
+        index
+        for index, (before, verdict) in enumerate(pairwise(verdicts), start=1)
+        if before.warning and not verdict.warning and not verdict.drift
+    ]
+
+
 def pieces_of_errors(seed: int, length: int) -> Floats:
     rng = np.random.default_rng(seed)
     rates = np.repeat(rng.random(length // 50 + 1), 50)[:length]
@@ -127,6 +138,18 @@ def test_long_streams_in_blocks_give_the_same_as_values_one_by_one(name: str) ->
     assert sum(verdict.drift for _, verdict in found) >= 5
     assert found == one_by_one(single, values)
     assert single.state() == whole.state()
+    assert {verdict.direction for _, verdict in found} <= {"up", "down"}
+
+
+def test_ends_of_warnings_are_told_where_they_are_asked_for(name: str) -> None:
+    values = pieces_of_errors(1, 20_000)
+    first, second, third = (make_detector(name, **QUICK[name]) for _ in range(3))
+    found = first.update_many(values, with_ends=True)
+    assert [index for index, verdict in found if not (verdict.drift or verdict.warning)] == ends_of_warnings(
+        second, values
+    )
+    assert [each for each in found if each[1].drift or each[1].warning] == third.update_many(values)
+    assert first.state() == third.state()
 
 
 @pytest.mark.parametrize("which", KERNELS)
