@@ -122,6 +122,8 @@ def _complaint(error: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         near = nearest_key(error["loc"])
         return "unknown key" + (f'; did you mean "{near}"?' if near else "; docs/settings.md lists the known ones")
+    if kind == "wrong_detector":
+        return error["msg"]
     if kind == "missing":
         return "expected a value, but the key is missing"
     expected = _EXPECTED.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should", "expected to")

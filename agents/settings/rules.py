@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -117,30 +118,53 @@ class WindowSettings(Table):
 
 
 class DetectorSettings(Table):
-    """Which detector watches a metric, and its parameters."""
+    """Which detector watches a metric; its parameters stand beside the name. The rule checks them: `MonitorRule`."""
 
-    name: Literal["z_score"] = "z_score"
-    threshold: Annotated[FiniteFloat, Field(gt=0)] = 3.0
-    direction: Literal["both", "up", "down"] = "both"
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, Field(max_length=100)] = "z_score"
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The keyword arguments for `agents.drift.make_detector(name, …)`."""
-        return self.model_dump(exclude={"name"})
+    def given(self) -> dict[str, Any]:
+        """The parameters that stand there."""
+        return dict(self.model_extra or {})
+
+
+def _higher_wins(metric: str, higher_is_better: bool | None) -> bool:
+    return metric != "error" if higher_is_better is None else higher_is_better
 
 
 class MonitorRule(Rule):
     """How one metric of the models that match is watched."""
 
     metric: MetricName = "accuracy"
+    higher_is_better: bool | None = None
     window: WindowSettings = WindowSettings()
     detector: DetectorSettings = DetectorSettings()
-    higher_is_better: bool | None = None
+
+    @field_validator("detector")
+    @classmethod
+    def _detector_can_watch_it(cls, detector: DetectorSettings, info: ValidationInfo) -> DetectorSettings:
+        """Without what are its defaults anyway: spelling one out does not rename the rule."""
+        from agents.settings.detectors import checked  # brings numpy along
+
+        if not info.data.keys() >= {"metric", "higher_is_better"}:
+            return detector  # what is wrong there is told
+        metric, higher_is_better = info.data["metric"], info.data["higher_is_better"]
+        given = checked(detector.name, detector.given, metric, _higher_wins(metric, higher_is_better))
+        return DetectorSettings(name=detector.name, **given)
 
     @property
     def higher_wins(self) -> bool:
         """`higher_is_better`, or where it is not set what the metric's name says: only for "error" is less better."""
-        return self.metric != "error" if self.higher_is_better is None else self.higher_is_better
+        return _higher_wins(self.metric, self.higher_is_better)
+
+    @property
+    def detector_meant(self) -> tuple[str, dict[str, Any]]:
+        """Name and parameters for `agents.drift.make_detector`, complete but for what the window says."""
+        from agents.settings.detectors import meant
+
+        return meant(self.detector.name, self.detector.given, self.metric, self.higher_wins)
 
 
 class ExternalDriftSettings(Table):

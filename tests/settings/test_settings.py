@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agents.drift import DETECTORS
 from agents.settings import ExternalDriftSettings, MonitorRule, RetrainRule, Settings, SettingsError, load_settings
 
 
@@ -37,7 +39,7 @@ def test_without_any_file_accuracy_is_watched_and_drift_asks_for_retraining() ->
     rule = settings.monitor_rule("any-model", "accuracy")
     assert rule is not None
     assert (rule.window.size, rule.window.min_samples) == (500, 50)
-    assert rule.detector.parameters == {"threshold": 3.0, "direction": "both"}
+    assert rule.detector_meant == ("z_score", {"threshold": 3.0, "direction": "both"})
     policy = settings.retrain_rule("any-model")
     assert policy is not None
     assert policy.on_drift
@@ -119,6 +121,47 @@ def test_the_default_rules_keep_their_names_for_ids_are_made_from_them() -> None
     assert (Settings().monitor[0].name, Settings().retrain[0].name) == ("611aeecabb2f", "7488a5f6f6ba")
 
 
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detectors_default_spelt_out_does_not_rename_its_rule(name: str) -> None:
+    plain = MonitorRule.model_validate({"metric": "error", "detector": {"name": name}})
+    meant, parameters = plain.detector_meant
+    given = {param: value for param, value in parameters.items() if value is not None}
+    spelt_out = MonitorRule.model_validate({"metric": "error", "detector": {"name": name} | given})
+    assert (meant, spelt_out.name, spelt_out.detector_meant) == (name, plain.name, plain.detector_meant)
+
+
+def test_a_parameter_is_a_number_of_the_detectors_own_kind() -> None:
+    whole, point = (MonitorRule.model_validate({"detector": {"threshold": value}}) for value in (2, 2.0))
+    assert whole.name == point.name
+    assert repr(whole.detector_meant) == repr(point.detector_meant)
+
+
+def test_a_rule_keeps_the_name_that_it_had_when_only_the_z_score_could_be_chosen() -> None:
+    assert MonitorRule.model_validate({"detector": {"threshold": 2.5}}).name == "05d7bc6be0e4"
+    assert MonitorRule.model_validate({"detector": {"name": "z_score", "threshold": 3.0}}).name == MonitorRule().name
+
+
+def test_the_recommended_detector_follows_from_the_metric_or_from_its_kind() -> None:
+    def meant(metric: str, **params: object) -> tuple[str, dict[str, Any]]:
+        table = {"metric": metric, "detector": {"name": "recommended"} | params}
+        return MonitorRule.model_validate(table).detector_meant
+
+    name, parameters = meant("error", window_size=200)
+    assert (name, parameters["window_size"], parameters["min_change"]) == ("two_proportion", 200, 0.04)
+    assert meant("accuracy")[0] == meant("extras.latency")[0] == "cusum"
+    assert meant("extras.wrong", kind="errors")[0] == "two_proportion"
+
+
+@pytest.mark.parametrize("name", ["fhddm", "hddm_a", "hddm_w", "threshold"])
+def test_a_detector_that_looks_one_way_looks_for_the_worse_unless_it_is_told(name: str) -> None:
+    def direction(metric: str, **params: str) -> object:
+        table = {"metric": metric, "detector": {"name": name} | params}
+        return MonitorRule.model_validate(table).detector_meant[1]["direction"]
+
+    assert (direction("error"), direction("accuracy")) == ("up", "down")
+    assert direction("accuracy", direction="up") == "up"
+
+
 def test_for_error_less_is_better_unless_it_says_otherwise() -> None:
     assert MonitorRule().higher_wins
     assert not MonitorRule(metric="error").higher_wins
@@ -169,6 +212,65 @@ def test_a_validation_score_has_two_names(in_an_empty_folder: Path) -> None:
         (
             "[[monitor]]\ndetector = {direction = 'left'}",
             "monitor[0].detector.direction: expected 'both', 'up' or 'down', got 'left'",
+        ),
+        (
+            "[[monitor]]\ndetector = {threshold = 0}",
+            "monitor[0].detector.threshold: expected a finite number above 0, got 0.0",
+        ),
+        (
+            "[[monitor]]\ndetector = {size = 9}",
+            "monitor[0].detector: z_score has no parameter 'size'; known: threshold, direction",
+        ),
+        ("[[monitor]]\ndetector = {name = 3}", "monitor[0].detector.name: expected a text, got 3"),
+        (
+            "[[monitor]]\ndetector = {name = 'page_hinkly'}",
+            "monitor[0].detector: unknown detector 'page_hinkly' (did you mean 'page_hinkley'?); known: "
+            + ", ".join([*DETECTORS, "recommended"]),
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'adwin', delte = 0.1}",
+            (
+                "monitor[0].detector: adwin has no parameter 'delte' (did you mean 'delta'?); known: "
+                "delta, clock, max_buckets, min_window_length, grace_period, direction"
+            ),
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'adwin', clock = 3.5}",
+            "monitor[0].detector.clock: expected a whole number, got 3.5",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'adwin', delta = 2}",
+            "monitor[0].detector.delta: expected a number between 0 and 1 (both excluded), got 2.0",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'two_proportion', window_size = 20}",
+            "monitor[0].detector: min_samples: expected a whole number from 1 to 20, got 50",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'recommended', kind = 'error'}",
+            "monitor[0].detector: kind: expected one of errors, metric, got 'error'",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'recommended', kind = 3}",
+            "monitor[0].detector: kind: expected one of errors, metric, got 3",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'recommended', min_change = 0.1}",
+            (
+                "monitor[0].detector: recommended has no parameter 'min_change' (did you mean 'min_instances'?); "
+                "known: threshold, slack, target, deviation, min_instances, direction, kind"
+            ),
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'ddm'}",
+            (
+                "monitor[0].detector: ddm takes errors (0 or 1): "
+                'expected the metric "error" or an "extras.NAME" of such, got \'accuracy\''
+            ),
+        ),
+        (
+            "[[monitor]]\nmetric = 'extras.wrong'\ndetector = {name = 'rddm'}",
+            "monitor[0].detector: rddm looks for more errors: expected higher_is_better = false beside it",
         ),
         ("[[retrain]]\non_drift = 1", "retrain[0].on_drift: expected true or false, got 1"),
         ("[[retrain]]\nmin = {accuracy = 80}", "retrain[0].min: expected a number in [0, 1] for accuracy, got 80.0"),
