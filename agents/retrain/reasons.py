@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agents.monitor.plan import AVERAGE_PRECISION_RECALL
 from agents.settings import RetrainRule
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
 from schemas.message import Message
@@ -34,8 +35,9 @@ def reason_for(rule: RetrainRule, message: Message) -> Reason | None:
 
 def _of_drift(rule: RetrainRule, drift: DriftDetected) -> Reason | None:
     wanted = rule.on_drift and drift.severity == "drift" and (drift.direction == "worse" or rule.on_improvement)
-    # A minimum that counts as drift was set in a retrain rule: it asks for retraining whatever `on_drift` says.
-    if not wanted and drift.detector != "threshold":
+    # A minimum that counts as drift was set in a retrain rule: it asks for retraining whatever `on_drift` says. No
+    # monitor rule can be of this metric.
+    if not wanted and drift.metric != AVERAGE_PRECISION_RECALL:
         return None
     text = (
         f"{drift.metric} {drift.value:.6g} is {drift.direction}: {drift.detector} {drift.statistic:.4g} is beyond"

@@ -91,10 +91,11 @@ def drift(
     direction: Literal["worse", "better"] = "worse",
     severity: Literal["warning", "drift"] = "drift",
     detector: str = "z_score",
+    metric: str = "accuracy",
 ) -> DriftDetected:
     return DriftDetected(
         **_common(minute, model, version),
-        metric="accuracy",
+        metric=metric,
         rule="watch",
         detector=detector,
         statistic=-12.0,
