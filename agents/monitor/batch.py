@@ -24,6 +24,7 @@ from agents.monitor.phases import follow
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.readings import Reading, notice_of, readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
+from agents.monitor.watching import found_in
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
 from schemas.internal import OperatorAction
@@ -235,9 +236,12 @@ class Batch:
             window.extend(values)
             return
         pushed = pending.pushed = window.push_many(values)
-        fired = [] if plan.detector is None else plan.detector.judge(values, pushed)
+        fired, strayed = found_in(pending.series, plan, values, pushed)
+        if strayed is not None:
+            self._note_at(pending, strayed, partial(self._say_strayed, pending, strayed, float(values[strayed])))
         for at, verdict in fired:
-            self._note_at(pending, at, partial(self._say_drift, pending, at, float(values[at]), pushed, verdict))
+            if verdict.drift or verdict.warning:
+                self._note_at(pending, at, partial(self._say_drift, pending, at, float(values[at]), pushed, verdict))
         if plan.minimum is not None:
             self._judge_minimum(pending, values, pushed, plan.minimum)
         if plan.detector is not None:
@@ -292,6 +296,12 @@ class Batch:
         message = self._source(index).message
         text = f"{metric}: the settings have changed, so its window begins anew (it held {series.window.size} values)"
         self._publish.alert("settings_changed", "info", text, message.model_version, message.timestamp)
+
+    def _say_strayed(self, pending: Pending, at: int, value: float) -> None:
+        message = self._source(pending.input(at)).message
+        name = pending.plan.detector_name
+        text = f"{pending.metric}: {value:g} is not from 0 to 1: {name} is not given it, nor any like it from now on"
+        self._publish.alert("out_of_range", "warning", text, message.model_version, message.timestamp)
 
     def _say_breach(self, pending: Pending, at: int, pushed: Pushed, measured: float, minimum: float) -> None:
         value = self._value(pending, at, pushed, measured)

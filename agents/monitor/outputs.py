@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -9,7 +10,7 @@ from typing import Any, Final, Literal
 from agents.drift import Verdict
 from agents.monitor.phases import is_worse
 from agents.monitor.plan import Plan
-from agents.monitor.state import MonitorState
+from agents.monitor.state import MonitorState, Watching
 from schemas.alerts import Alert
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
 from schemas.ids import output_id
@@ -24,7 +25,7 @@ STAGE: Final = "monitor"
 MAX_TEXT: Final = 10_000
 
 #: A model is as the first of these that one of its rules is in: warming only while no rule can tell.
-_PRECEDENCE: Final = (ModelState.DRIFT, ModelState.RECOVERED, ModelState.OK, ModelState.WARMING)
+_PRECEDENCE: Final = (ModelState.DRIFT, ModelState.WARNING, ModelState.RECOVERED, ModelState.OK, ModelState.WARMING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Publisher:
                 event_id=self._value_id(source, at, plan.rule, "drift_detected"),
                 rule=plan.rule,
                 detector=plan.detector_name,
-                statistic=verdict.statistic,
+                statistic=_finite(verdict.statistic),
                 threshold=verdict.threshold,
                 p_value=verdict.p_value,
                 direction="worse" if is_worse(verdict, plan.higher_is_better) else "better",
@@ -168,10 +169,21 @@ def retirement(state: MonitorState, order: OperatorAction) -> list[Output]:
     publish = Publisher(state)
     text = f"the model was retired by {order.actor}" + (f": {order.note}" if order.note else "")
     version = state.versions[-1].name if state.versions else state.last_version
-    for kind, fires in {"silence": state.silent, "metric_limit": state.metrics_capped}.items():
+    firing = {"silence": state.silent, "metric_limit": state.metrics_capped, "out_of_range": _strayed(state)}
+    for kind, fires in firing.items():
         if fires:
             publish.alert(kind, "info", text, version, order.timestamp, "resolved")
     return [*publish.outputs, Output("status", state.model, None)]
+
+
+def _strayed(state: MonitorState) -> bool:
+    every = (series.detector for version in state.versions for series in version.series.values())
+    return any(isinstance(each, Watching) and each.outside for each in every)
+
+
+def _finite(statistic: float) -> float:
+    """Sums of huge values overflow; a message holds the largest number then."""
+    return max(-sys.float_info.max, min(statistic, sys.float_info.max))
 
 
 def summary_of(plan: Plan, window: Summary) -> WindowSummary:

@@ -1,72 +1,81 @@
-"""How a watched series is doing: warming, ok, drift, recovered.
+"""How a watched series is doing: warming, ok, warning, drift, recovered.
 
     warming ──min_samples values──▶ ok ──fires, for the worse──▶ drift ──calm──▶ recovered ──min_samples──▶ ok
        └── the former version was in drift ──▶ recovered
 
-Calm means `min_samples` values in a row that neither fire nor lie beyond 3 standard deviations of the window as it was
-before drift began: a level that stays low soon is the sliding window's normal, but it is no recovery. An improvement is
-reported and leaves the phase as it is.
+    ok, recovered ──warns of the worse──▶ warning ──min_samples values after its end──▶ ok
+                                             └── fires, for the worse ──▶ drift
+
+Calm means, where a detector judges single values by the window: `min_samples` values in a row that neither fire nor lie
+beyond 3 standard deviations of the window as it was before drift began: a level that stays low soon is the sliding
+window's normal, but it is no recovery. Where a detector remembers by itself, it looks for changes of the level, and
+its values may be as coarse as 0 and 1: then it means `min_samples` values in a row without a drift, whose mean is no
+worse than the window's just before drift was found (when it may hold some values of the drift already).
+
+An improvement is reported and leaves the phase as it is.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection
 from typing import Final
 
 from agents.drift import Verdict
 from agents.monitor.plan import Plan
-from agents.monitor.state import Series
+from agents.monitor.state import Series, Watching
 from schemas.status import ModelState
-from streams.windows import Floats, Pushed
+from streams.windows import Floats, Pushed, Summary
 
 #: How far from the mean before drift, in standard deviations, a value may lie and still count as back.
 RECOVERY_DEVIATIONS: Final = 3.0
 
+#: A mean this close to the one before drift (relative to it) is the same: sums of the same values differ by less.
+_SAME: Final = 1e-9
+
 
 def is_worse(verdict: Verdict, higher_is_better: bool) -> bool:
-    """Whether what the detector found is for the worse."""
-    return verdict.direction == ("down" if higher_is_better else "up")
+    """Whether what the detector found is for the worse; so is a change that has no direction."""
+    return verdict.direction != ("up" if higher_is_better else "down")
 
 
 def follow(
     series: Series, plan: Plan, values: Floats, pushed: Pushed, fired: list[tuple[int, Verdict]], after_drift: bool
 ) -> list[tuple[int, ModelState]]:
     """(index, phase) of each change of phase in these values. Moves on `series` except its `phase`."""
-    worse = [index for index, verdict in fired if verdict.drift and is_worse(verdict, plan.higher_is_better)]
-    if (series.phase is ModelState.OK and not worse) or not len(values):
+    if (series.phase is ModelState.OK and not fired) or not len(values):
         return []
-    if series.phase is ModelState.WARMING and pushed.count[-1] < plan.min_samples:
+    if series.phase is ModelState.WARMING and pushed.count[-1] < plan.min_samples and not fired:
         return []
-    return _Walk(series, plan, pushed, {index for index, _ in fired}, worse, after_drift).run(values)
+    return _Walk(series, plan, pushed, dict(fired), after_drift).run(values)
 
 
 class _Walk:
-    """One value after the other; a series that is ok is passed over up to where it fires."""
+    """One value after the other; a series that is ok is passed over up to where something is found."""
 
     def __init__(
         self,
         series: Series,
         plan: Plan,
         pushed: Pushed,
-        fired: Collection[int],
-        worse: list[int],
+        found: dict[int, Verdict],
         after_drift: bool,
     ) -> None:
         self._series, self._plan, self._pushed = series, plan, pushed
-        self._fired, self._worse, self._after_drift = fired, worse, after_drift
+        self._found, self._after_drift = found, after_drift
         self._phase = series.phase
+        self._watching = series.detector if isinstance(series.detector, Watching) else None
 
     def run(self, values: Floats) -> list[tuple[int, ModelState]]:
         changes = []
         numbers: list[float] = values.tolist()
+        places = list(self._found)
         index = 0
         while index < len(numbers):
             if self._phase is ModelState.OK:
-                nearest = bisect_left(self._worse, index)
-                if nearest == len(self._worse):
+                nearest = bisect_left(places, index)
+                if nearest == len(places):
                     break
-                index = self._worse[nearest]
+                index = places[nearest]
             if (phase := self._after(index, numbers[index])) is not self._phase:
                 self._phase = phase
                 changes.append((index, phase))
@@ -75,29 +84,70 @@ class _Walk:
 
     def _after(self, index: int, value: float) -> ModelState:
         """The phase after this value."""
-        place = bisect_left(self._worse, index)
-        if place < len(self._worse) and self._worse[place] == index:
+        if self._drifts_at(index):
             if self._phase is not ModelState.DRIFT:
                 self._series.level = self._level_before(index)
-            self._series.calm = 0
+            self._begin_calm()
             return ModelState.DRIFT
         if self._phase is ModelState.WARMING:
             if self._pushed.count[index] < self._plan.min_samples:
                 return ModelState.WARMING
-            return ModelState.RECOVERED if self._after_drift else ModelState.OK
-        self._series.calm = self._series.calm + 1 if self._is_calm(index, value) else 0
-        if self._series.calm < self._plan.min_samples:
+            if not self._warns:
+                return ModelState.RECOVERED if self._after_drift else ModelState.OK
+        if self._warns and self._phase is not ModelState.DRIFT:
+            self._begin_calm()
+            return ModelState.WARNING
+        if not self._is_calm(index, value):
             return self._phase
-        self._series.calm = 0
         return ModelState.RECOVERED if self._phase is ModelState.DRIFT else ModelState.OK
 
-    def _level_before(self, index: int) -> float:
-        before = self._pushed.summary(index - 1)
-        margin = RECOVERY_DEVIATIONS * before.std
-        return before.mean - margin if self._plan.higher_is_better else before.mean + margin
+    def _drifts_at(self, index: int) -> bool:
+        """Whether it fires for the worse on this value. Takes down whether it warns from now on."""
+        if (verdict := self._found.get(index)) is None:
+            return False
+        worse = is_worse(verdict, self._plan.higher_is_better)
+        if self._watching is not None:
+            self._watching.warns = verdict.warning and worse
+        return verdict.drift and worse
+
+    @property
+    def _warns(self) -> bool:
+        return self._watching is not None and self._watching.warns
+
+    def _begin_calm(self) -> None:
+        self._series.calm = 0
+        if self._watching is not None:
+            self._watching.total = 0.0
 
     def _is_calm(self, index: int, value: float) -> bool:
-        if self._phase is ModelState.RECOVERED:
-            return True
-        back = value >= self._series.level if self._plan.higher_is_better else value <= self._series.level
-        return back and index not in self._fired
+        """Whether, with this value, it has been calm for long enough; then the next begins anew."""
+        if self._phase is ModelState.DRIFT and not self._may_be_calm(index, value):
+            self._begin_calm()
+            return False
+        self._series.calm += 1
+        if self._series.calm < self._plan.min_samples:
+            return False
+        mean = None if self._watching is None else self._watching.total
+        self._begin_calm()
+        return self._phase is not ModelState.DRIFT or mean is None or self._is_back(mean)
+
+    def _may_be_calm(self, index: int, value: float) -> bool:
+        """Whether a value in drift is calm so far as one value can tell."""
+        if index in self._found and self._found[index].drift:
+            return False
+        if self._watching is None:
+            return self._is_back(value)
+        self._watching.total += value / self._plan.min_samples
+        return True
+
+    def _is_back(self, value: float) -> bool:
+        return value >= self._series.level if self._plan.higher_is_better else value <= self._series.level
+
+    def _level_before(self, index: int) -> float:
+        before = self._before(index)
+        margin = RECOVERY_DEVIATIONS * before.std if self._watching is None else _SAME * abs(before.mean)
+        return before.mean - margin if self._plan.higher_is_better else before.mean + margin
+
+    def _before(self, index: int) -> Summary:
+        """The window before this value; if it was empty, with it."""
+        return self._pushed.summary(index - 1 if index or self._pushed.before.pushed else index)

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agents.drift import WindowDetector, make_detector
+from agents.drift import Detector, WindowDetector, make_detector
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
 
 SCORE = "score"
@@ -20,13 +20,16 @@ class Plan:
     """What to do with the series of one metric of one model.
 
     `detector` is None for a series that is kept and not watched; it is shared by all such series and holds no values of
-    theirs. `minimum` is the retrain rule's, of the newest value or (`of_mean`) of the window's mean.
+    theirs. `window_detector` is the same one, where it judges by the window alone. `takes_ratios`: only values from 0
+    to 1 may be given to it. `minimum` is the retrain rule's, of the newest value or (`of_mean`) of the window's mean.
     """
 
     size: int
     min_samples: int
     rule: str
-    detector: WindowDetector | None
+    detector: Detector | None
+    window_detector: WindowDetector | None
+    takes_ratios: bool
     higher_is_better: bool
     minimum: float | None
     of_mean: bool
@@ -75,11 +78,14 @@ class Plans:
         retrain = next((rule for rule in settings.retrain if rule.models in matching), None)
         window = WindowSettings() if watch is None else watch.window
         minimum = None if retrain is None else _minimum(retrain, metric)
+        detector = None if watch is None else self._detectors[watch.name]
         return Plan(
             size=window.size,
             min_samples=window.min_samples,
             rule="" if watch is None else watch.name,
-            detector=None if watch is None else self._detectors[watch.name],
+            detector=detector,
+            window_detector=detector if isinstance(detector, WindowDetector) else None,
+            takes_ratios=getattr(detector, "bounded", False),
             higher_is_better=metric != ERROR if watch is None else watch.higher_wins,
             minimum=minimum,
             of_mean=retrain is not None and retrain.of == "mean",
@@ -97,15 +103,13 @@ def _minimum(rule: RetrainRule, metric: str) -> float | None:
 
 
 def _watched(rule: MonitorRule) -> str:
-    asked = (rule.window.size, rule.window.min_samples, rule.detector.name, rule.detector.parameters)
+    asked = (rule.window.size, rule.window.min_samples, *rule.detector_meant)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _detector(rule: MonitorRule) -> WindowDetector:
-    window = rule.window
-    detector = make_detector(
-        rule.detector.name, size=window.size, min_samples=window.min_samples, **rule.detector.parameters
-    )
-    if not isinstance(detector, WindowDetector):
-        raise TypeError(f"{detector.name} keeps a state of its own, which the monitor does not keep for it")
+def _detector(rule: MonitorRule) -> Detector:
+    name, parameters = rule.detector_meant
+    detector = make_detector(name, **parameters)
+    if isinstance(detector, WindowDetector):
+        return make_detector(name, size=rule.window.size, min_samples=rule.window.min_samples, **parameters)
     return detector

@@ -77,6 +77,8 @@ def _lanes(places: Sequence[_Place], version: Version, model: str, plans: Plans)
         series, plan = known.get(place.metric), plans.of(model, place.metric)
         if series is None or series.window.size != plan.size or series.watched != plan.watched:
             return []
+        if plan.window_detector is not plan.detector:
+            return []  # it remembers what it saw: nothing is told of one value without it
         lanes.append(_Lane(place, series, series.window, plan))
     return lanes
 
@@ -116,7 +118,7 @@ def _is_calm(lane: _Lane, value: float) -> bool:
     count, mean, std = measured
     if plan.minimum is not None and (mean if plan.of_mean else value) < plan.minimum:
         return False
-    if plan.detector is None:
+    if plan.window_detector is None:
         return True
     steady = series.phase is ModelState.OK or (series.phase is ModelState.WARMING and count < plan.min_samples)
-    return steady and plan.detector.is_calm(value, count, mean, std)
+    return steady and plan.window_detector.is_calm(value, count, mean, std)

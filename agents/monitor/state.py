@@ -19,13 +19,28 @@ MAX_METRICS: Final = 50
 FORMAT: Final = b"\x02"
 
 
+class Watching(msgspec.Struct, array_like=True):
+    """A detector that keeps a memory of its own.
+
+    `memory` is its state. `warns`: it has warned of the worse, and goes on warning. `outside` counts values that it
+    could not be given, being out of its range. In drift, `total` is the mean of the calm values so far, as far as it
+    goes: each adds its `min_samples`-th part.
+    """
+
+    memory: bytes
+    warns: bool = False
+    outside: int = 0
+    total: float = 0.0
+
+
 class Series(msgspec.Struct, array_like=True):
     """One metric of one version: its window, and how the rule that watches it is doing.
 
     `number` names its panes among those of the model. `base` is added to the window's number of values to number
     outputs, so that a series which began anew never uses a number twice. `watched` tells what was asked of it, so that
     other settings are noticed; empty: nothing. In drift, `calm` counts values in a row that speak for recovery, and
-    `level` is the bound they keep. `detector` is the state of a detector that keeps one of its own.
+    `level` is the bound they keep. `detector` is what a detector remembers that does not judge by
+    the window alone; empty: nothing.
     """
 
     window: WindowHead
@@ -35,7 +50,7 @@ class Series(msgspec.Struct, array_like=True):
     phase: ModelState = ModelState.WARMING
     calm: int = 0
     level: float = 0.0
-    detector: bytes = b""
+    detector: Watching | bytes = b""
 
 
 class Version(msgspec.Struct, array_like=True, eq=False):

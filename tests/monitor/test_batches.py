@@ -70,9 +70,9 @@ def inputs_of(driven: Driven, items: list[Message | int]) -> list[Input]:
     return inputs
 
 
-def assert_split_makes_no_difference(items: list[Message | int], cuts: list[int]) -> Driven:
+def assert_split_makes_no_difference(items: list[Message | int], cuts: list[int], asked: Settings = SETTINGS) -> Driven:
     """Feeds all inputs in one step and again in pieces that end at `cuts`; returns the first."""
-    whole, pieces = Driven(SETTINGS), Driven(SETTINGS)
+    whole, pieces = Driven(asked), Driven(asked)
     inputs = inputs_of(whole, items)
     whole.step(inputs)
     edges = [0, *sorted(min(cut, len(inputs)) for cut in cuts), len(inputs)]

@@ -24,6 +24,15 @@ SETTINGS = Settings(
     retrain=[{"min": {"precision": 0.5, "extras.auc": 0.2}, "min_average_precision_recall": 0.6}],
 )
 
+#: A detector with a memory of its own beside one that judges by the window.
+REMEMBERS = Settings(
+    monitor=[
+        {"metric": "accuracy", "detector": {"name": "adwin", "clock": 1, "delta": 0.5, "grace_period": 5}},
+        {"metric": "precision", "window": {"size": 8, "min_samples": 3}, "detector": {"threshold": 1.5}},
+        {"metric": "extras.b", "detector": {"name": "stepd", "window_size": 5}},
+    ],
+)
+
 ratios = st.sampled_from([0.1, 0.5, 0.8, 0.9, 1])
 messages = st.fixed_dictionaries(
     {"accuracy": ratios},
@@ -51,8 +60,8 @@ def records(contents: list[dict[str, Any]]) -> list[StoredRecord]:
     return [StoredRecord("metrics", 0, at, 0, b"m", value) for at, value in enumerate(values)]
 
 
-def one_by_one(stored: list[StoredRecord]) -> tuple[bytes | None, list[Output]]:
-    stage, outputs = MonitorStage(SETTINGS), []
+def one_by_one(stored: list[StoredRecord], asked: Settings) -> tuple[bytes | None, list[Output]]:
+    stage, outputs = MonitorStage(asked), []
     state = stage.new_state("m", Parts(MemoryTable()))
     for record in stored:
         message = stage.decode(record.value, ())
@@ -64,14 +73,16 @@ def one_by_one(stored: list[StoredRecord]) -> tuple[bytes | None, list[Output]]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(streams, st.sets(st.integers(0, 40)))
-def test_any_batches_of_columns_equal_one_event_after_the_other(contents: list[dict[str, Any]], cuts: set[int]) -> None:
+@given(streams, st.sets(st.integers(0, 40)), st.sampled_from([SETTINGS, REMEMBERS]))
+def test_any_batches_of_columns_equal_one_event_after_the_other(
+    contents: list[dict[str, Any]], cuts: set[int], asked: Settings
+) -> None:
     stored = records(contents)
     table = MemoryTable()
-    processor = Processor(MonitorStage(SETTINGS), 0, 1, table)
+    processor = Processor(MonitorStage(asked), 0, 1, table)
     bounds = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
     found: list[Output | Forward] = [o for begin, end in pairwise(bounds) for o in processor.process(stored[begin:end])]
-    expected_state, expected = one_by_one(stored)
+    expected_state, expected = one_by_one(stored, asked)
     assert found == expected
     if stored:
         assert table.get(b"m") == expected_state
