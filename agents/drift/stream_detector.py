@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
-from functools import partial
+from copy import copy
+from functools import lru_cache, partial
 from itertools import islice, repeat
 from math import isfinite
 from typing import Any, ClassVar, Final, Self
@@ -108,7 +109,8 @@ class StreamDetector:
             )
             if name != cls.name:
                 raise ValueError(f"it is a state of {name}")
-            detector = cls(**dict(zip(inspect.signature(cls).parameters, parameters, strict=False)))
+            kind: Any = cls
+            detector: Self = _made(kind, kernel.COMPILED, *parameters)._as_new()
             detector._fill(detector._numbers, np.frombuffer(numbers, dtype="<f8"))
             detector._fill(detector._cells, _unpacked(count, cells))
         except (msgspec.MsgspecError, ValueError, TypeError) as problem:
@@ -148,12 +150,29 @@ class StreamDetector:
         )
         return list(map(partial(tuple.__new__, Verdict), zip(*columns, strict=False)))
 
+    def _as_new(self) -> Self:
+        """Another one that is as this one was when it was made; what neither ever changes, they share."""
+        other = copy(self)
+        other._numbers = memory(np.zeros(len(self._numbers)), self._compiled)
+        other._cells = memory(np.zeros(len(self._cells)), self._compiled)
+        other._single, other._row = memory(np.zeros(1), self._compiled), np.empty((1, 5))
+        return other
+
     @staticmethod
     def _fill(target: kernel.Memory, numbers: NDArray[np.float64]) -> None:
         if len(numbers) > len(target):
             raise ValueError(f"{len(numbers)} numbers where {len(target)} are kept")
-        for index, number in enumerate(numbers.tolist()):
-            target[index] = number
+        if isinstance(target, np.ndarray):
+            target[: len(numbers)] = numbers
+        else:
+            target[: len(numbers)] = numbers.tolist()
+
+
+@lru_cache(maxsize=1_000, typed=True)
+def _made(kind: Any, compiled: bool, *parameters: Any) -> Any:
+    """A detector of these parameters, in their order. Kept, for the checks of parameters take longer than a value."""
+    del compiled  # one that is compiled is not one that is not
+    return kind(**dict(zip(inspect.signature(kind).parameters, parameters, strict=False)))
 
 
 def _trimmed(numbers: kernel.Memory) -> NDArray[np.float64]:

@@ -250,6 +250,16 @@ def test_a_state_carries_the_parameters(which: str) -> None:
     assert restored.parameters.items() >= QUICK[which].items()
 
 
+@pytest.mark.parametrize("threshold", [3, 3.0])
+def test_a_restored_detector_writes_the_state_it_was_read_from(threshold: float) -> None:
+    detector = make_detector("cusum", threshold=threshold)
+    detector.update_many([0.5, 0.7])
+    first, second = (type(detector).from_state(detector.state()) for _ in range(2))
+    assert first.state() == second.state() == detector.state()
+    first.update(0.1)
+    assert second.state() == detector.state() != first.state()
+
+
 def test_a_state_of_another_detector_or_none_is_refused(name: str) -> None:
     other = make_detector("ddm" if name != "ddm" else "eddm").state()
     for data in (b"", b"\x07" + bytes(60), b"\x02\xff", other, make_detector(name).state()[:3]):
