@@ -169,7 +169,7 @@ def test_a_model_recovers_once_its_errors_are_as_few_as_before_and_not_while_the
 
 def test_a_constant_metric_recovers_although_sums_of_it_differ_in_their_last_digits() -> None:
     detector = {"name": "threshold", "breaches": 1, "limit": 0.85}
-    window = {"size": 40, "min_samples": 7}
+    window = {"size": 40, "min_samples": 5}
     driven = Driven(Settings(monitor=[{"metric": "extras.x", "window": window, "detector": detector}]))
     driven.feed(*extras([0.9] * 33 + [0.5] + [0.9] * 20))
     assert driven.states() == ["warming", "ok", "drift", "recovered", "ok"]
