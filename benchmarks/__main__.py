@@ -30,6 +30,7 @@ from benchmarks.run import Json, LocalRun, ProcessFailed, Run
 from benchmarks.samplers import samplers
 from benchmarks.scale import scale
 from benchmarks.state import state
+from benchmarks.study import study
 from benchmarks.throughput import throughput
 from benchmarks.tuning import tuning
 from streams.brokers.broker import BrokerError
@@ -60,6 +61,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "scale": Benchmark("two workers with two partitions each, against one with four", 600_000, scale),
     "memory": Benchmark("memory of a worker that is kept busy for so many seconds", 600, memory),
     "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, tuning),
+    "study": Benchmark("the monitor's latency while the same worker runs a study's trials", 15_000, study),
     "samplers": LocalBenchmark(
         "trials until two well-known functions are close to their minimum, by sampler", 1, lambda run: samplers(run.say)
     ),

@@ -19,22 +19,26 @@ _START_TIMEOUT, _STOP_TIMEOUT = 60.0, 15.0
 
 
 @contextmanager
-def cli_worker(kafka: Kafka, prefix: str, partitions: int = PARTITIONS) -> Iterator[subprocess.Popen[bytes]]:
-    """`visutility worker` with its defaults, for the monitor alone. Raises `ProcessFailed` if it is never ready."""
+def cli_worker(
+    kafka: Kafka, prefix: str, partitions: int = PARTITIONS, agents: str = "monitor", config: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`visutility worker` with its defaults but for `config` (TOML). Raises `ProcessFailed` if it is never ready."""
     with tempfile.TemporaryDirectory(prefix="visutility-bench-") as folder:
-        log = Path(folder) / "log"
+        log, file = Path(folder) / "log", Path(folder) / "visutility.toml"
+        file.write_text(config)
         settings = {
             "BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "TOPIC_PREFIX": prefix,
             "PARTITIONS": str(partitions),
-            "AGENTS": "monitor",
+            "AGENTS": agents,
             "DATA_DIR": folder,
             "LOG_FORMAT": "json",
             "LOG_LEVEL": "info",
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VISUTILITY_")}
-        environment = kept | {f"VISUTILITY_{name}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "agents.cli.main", "worker"]
+        given = {f"VISUTILITY_{name}": value for name, value in settings.items()}
+        environment = kept | {"PYTHONPATH": str(ROOT)} | given
+        command = [sys.executable, "-m", "agents.cli.main", "worker", "--config", str(file)]
         with log.open("wb") as stderr:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
         try:

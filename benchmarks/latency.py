@@ -58,14 +58,19 @@ def latency(run: Run) -> Json:
 def _measure(kafka: Kafka, case: Case, seconds: float) -> Json:
     prefix = kafka.name("latency.")
     with cli_worker(kafka, prefix):
-        reader = _Reader(kafka, f"{prefix}drift")
-        sent = _send(kafka, f"{prefix}metrics", case, seconds)
-        arrived = reader.finish(len(sent))
+        return figures(kafka, prefix, case, seconds)
+
+
+def figures(kafka: Kafka, prefix: str, case: Case, seconds: float) -> Json:
+    """Send to a worker that is ready, and wait for what it makes of it: quantiles in ms, and how many drift events."""
+    reader = _Reader(kafka, f"{prefix}drift")
+    sent = _send(kafka, f"{prefix}metrics", case, seconds)
+    arrived = reader.finish(len(sent))
     delays = sorted((arrived[number] - at) * 1000 for number, at in sent.items() if number in arrived)
     if len(delays) < 0.99 * len(sent):
         raise ProcessFailed(f"{len(delays)} drift events came of {len(sent)} ({case.name})")
-    figures = {f"{name}_ms": delays[int(len(delays) * share)] for name, share in _QUANTILES.items()}
-    return figures | {"drift_events": len(delays)}
+    found = {f"{name}_ms": delays[int(len(delays) * share)] for name, share in _QUANTILES.items()}
+    return found | {"drift_events": len(delays)}
 
 
 def _send(kafka: Kafka, topic: str, case: Case, seconds: float) -> dict[int, float]:

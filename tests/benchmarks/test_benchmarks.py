@@ -115,6 +115,15 @@ def test_latency_gives_three_quantiles_in_their_order(real_broker: Broker) -> No
         assert figures["drift_events"] > 0
 
 
+def test_latency_is_measured_while_a_study_runs_and_without_one(real_broker: Broker) -> None:
+    result = measured(real_broker, "study", 1000)
+    for when in ("without", "during"):
+        assert 0 < result[when]["p50_ms"] <= result[when]["p99_ms"] <= result[when]["p99.9_ms"]
+    assert result["during_to_without"]["p99_ms"] == pytest.approx(
+        result["during"]["p99_ms"] / result["without"]["p99_ms"], rel=1e-2
+    )
+
+
 def test_state_costs_grow_with_the_window_and_every_case_is_there(real_broker: Broker) -> None:
     result = measured(real_broker, "state", 2000)
     written = result["changelog_bytes_per_record"]
