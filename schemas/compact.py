@@ -8,9 +8,11 @@ A property test holds the two together.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Protocol
+from itertools import chain
+from operator import attrgetter
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -63,7 +65,11 @@ def instant(epoch_seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=epoch_seconds)
 
 
-_decode = msgspec.json.Decoder(CompactMetrics).decode
+_decoder = msgspec.json.Decoder(CompactMetrics)
+_decode, _decode_lines = _decoder.decode, _decoder.decode_lines
+
+_MODEL_NAME, _MODEL_VERSION = attrgetter("model_name"), attrgetter("model_version")
+_EVENT_ID, _EXTRAS = attrgetter("event_id"), attrgetter("extras")
 
 
 def _has_ratio(message: CompactMetrics) -> bool:
@@ -75,16 +81,19 @@ def _has_ratio(message: CompactMetrics) -> bool:
     )
 
 
-class CompactParser(Protocol):
-    """Decodes a record's value and headers. Raises `InvalidMessage`."""
+class CompactParser(NamedTuple):
+    """Two ways to the same messages; they share the names that the schema has accepted.
 
-    def __call__(
-        self, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()
-    ) -> Message | CompactMetrics: ...
+    `one(value, headers=())` decodes any record's value; it raises what the schema's parser raises. `many(values)` takes
+    records without headers, a few hundred at most, and costs half as much for each; None where it cannot take them all.
+    """
+
+    one: Callable[..., Message | CompactMetrics]
+    many: Callable[[Sequence[bytes]], list[CompactMetrics] | None]
 
 
 def compact_parser(parse: Parser) -> CompactParser:
-    """A parser that gives `CompactMetrics` where it can, and what `parse` gives otherwise; raises what that raises."""
+    """A parser that gives `CompactMetrics` where it can, and what `parse` gives otherwise."""
     models, versions, extras = set[str](), {""}, set[str]()
 
     def note(message: Message) -> Message:
@@ -99,9 +108,7 @@ def compact_parser(parse: Parser) -> CompactParser:
                     names.update(new)
         return message
 
-    def parse_compact(
-        value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()
-    ) -> Message | CompactMetrics:
+    def one(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> Message | CompactMetrics:
         # A function over local names, for it is called for each record: lookups in an object cost a tenth more.
         if headers or value is None:
             return note(parse(value, headers))
@@ -120,7 +127,38 @@ def compact_parser(parse: Parser) -> CompactParser:
         note(parse(value, headers))
         return message  # the schema has accepted it, and finds in it the same
 
-    return parse_compact
+    def many(values: Sequence[bytes]) -> list[CompactMetrics] | None:
+        messages = _decode_alike(values)
+        # The same checks as above.
+        if (
+            messages is not None
+            and models.issuperset(map(_MODEL_NAME, messages))
+            and versions.issuperset(map(_MODEL_VERSION, messages))
+            and "".join(filter(None, map(_EVENT_ID, messages))).isprintable()
+            and extras.issuperset(chain.from_iterable(map(_EXTRAS, messages)))
+            and max(map(len, map(_EXTRAS, messages))) <= _MOST_EXTRAS
+            and all(_has_ratio(message) for message in messages if not message.extras)
+        ):
+            return messages
+        return None
+
+    return CompactParser(one, many)
+
+
+def _decode_alike(values: Sequence[bytes]) -> list[CompactMetrics] | None:
+    """Values decoded as the lines of one text; None if they are not one message each, as `_decode` takes them.
+
+    An object cannot go on beyond the end of a value: what would have to follow in it is `}`, a line break and `{`, which
+    is nowhere valid inside. So each value holds at least one message, and as many messages as values is one each.
+    """
+    text, inner = b"\n".join(values), len(values) - 1
+    if not (text[:1] == b"{" and text[-1:] == b"}" and text.count(b"\n") == inner == text.count(b"}\n{")):
+        return None
+    try:
+        messages = _decode_lines(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return messages if len(messages) == len(values) else None
 
 
 def _all_known(names: dict[str, float], known: set[str]) -> bool:

@@ -14,10 +14,11 @@ from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.ids import output_id
 from schemas.message import Message
-from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin, without_origin
+from streams.decoding import Decoded, decode_batch
+from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin
 from streams.partitioner import partition_of
 from streams.parts import Parts, Table
-from streams.records import FetchedRecords, Forward, Headers, Output, Parsed, Record
+from streams.records import Forward, ListedRecords, Output, Record, RecordBatch
 from streams.run import EventRun
 from streams.stage import Event, Input, Stage, Tick
 
@@ -83,6 +84,13 @@ class Processor(Generic[S]):
         """Whether a key waits for time to pass; only then are ticks worth writing."""
         return bool(self._deadlines)
 
+    @property
+    def next_due(self) -> int | None:
+        """The tick clock's time, in milliseconds, before which no key is woken; None where none waits."""
+        while self._queue and self._deadlines.get(self._queue[0][1]) != self._queue[0][0]:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
     def states(self) -> Iterable[tuple[str, S]]:
         """Every key of the partition with its state."""
         for name, data in self._table.scan(b""):
@@ -108,22 +116,21 @@ class Processor(Generic[S]):
 
     def process(self, records: Sequence[Record]) -> list[Output | Forward]:
         """Apply records in their order within each key; what cannot be applied comes back as a dead letter."""
-        outputs: list[Output | Forward] = []
-        runs: dict[str, EventRun] = {}
-        decode = self._stage.decode
-        parsed: Sequence[Parsed] = records.parsed if isinstance(records, FetchedRecords) else records
-        for place, record in enumerate(parsed):  # the hot loop: what can be done once a run is not done here
-            headers = record.headers
-            try:
-                message = decode(record.value, self._checked_headers(records[place]) if headers else headers)
-            except ValueError as problem:
-                outputs.append(self._dead_letter(records[place], str(problem)))
-                continue
+        batch = records if isinstance(records, RecordBatch) else ListedRecords(records)
+        return self.apply(decode_batch(self._stage, batch))
+
+    def apply(self, decoded: Decoded) -> list[Output | Forward]:
+        """The same for records that are decoded already."""
+        records, runs = decoded.records, dict[str, EventRun]()
+        outputs: list[Output | Forward] = [
+            self._dead_letter(records[place], reason) for place, reason in decoded.refused.items()
+        ]
+        for place, message in enumerate(decoded.messages):  # the hot loop: what can be done once a run is not done here
             if message is not None:
                 try:
                     run = runs[message.model_name]
                 except KeyError:
-                    run = runs[message.model_name] = EventRun(self._clock, records)
+                    run = runs[message.model_name] = EventRun(self._clock, records, clocks=decoded.clocks)
                 run.places.append(place)
                 run.messages.append(message)
         for key, run in runs.items():
@@ -179,11 +186,6 @@ class Processor(Generic[S]):
             message=reason[:MESSAGE_LENGTH],
         )
         return Output("alerts", key, alert)
-
-    @staticmethod
-    def _checked_headers(record: Record) -> Headers:
-        forwarded_from(record)
-        return without_origin(record)
 
     def _send_on(self, key: str, home: int, run: EventRun) -> list[Output | Forward]:
         """To the partition where the key's state lives; once, for what is still misplaced then never arrives."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol, overload
 
 from schemas.message import Message
 
 Headers = Sequence[tuple[str, bytes]]
+
+_VALUE, _HEADERS = attrgetter("value"), attrgetter("headers")
 
 
 class Parsed(Protocol):
@@ -51,7 +55,28 @@ class StoredRecord:
     headers: Headers = ()
 
 
-class FetchedRecords(Sequence[Record]):
+class RecordBatch(Sequence[Record]):
+    """Records whose values can be had at once; a record is made where somebody looks at it."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> RecordBatch: ...
+    @abstractmethod
+    def __getitem__(self, index: int | slice) -> Record | RecordBatch: ...
+
+    @abstractmethod
+    def values(self) -> Sequence[bytes | None]:
+        """The value of each record."""
+
+    @abstractmethod
+    def with_headers(self) -> bool:
+        """Whether any of the records has headers."""
+
+
+class FetchedRecords(RecordBatch):
     """Records of one partition as `parsed`; each gets its topic and partition when it is looked at."""
 
     __slots__ = ("parsed", "partition", "topic")
@@ -72,6 +97,37 @@ class FetchedRecords(Sequence[Record]):
         one = self.parsed[index]
         headers = tuple(one.headers)
         return StoredRecord(self.topic, self.partition, one.offset, one.timestamp, one.key, one.value, headers)
+
+    def values(self) -> list[bytes | None]:
+        return list(map(_VALUE, self.parsed))
+
+    def with_headers(self) -> bool:
+        return any(map(_HEADERS, self.parsed))
+
+
+class ListedRecords(RecordBatch):
+    """Whole records as a batch."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> ListedRecords: ...
+    def __getitem__(self, index: int | slice) -> Record | ListedRecords:
+        return ListedRecords(self._records[index]) if isinstance(index, slice) else self._records[index]
+
+    def values(self) -> list[bytes | None]:
+        return list(map(_VALUE, self._records))
+
+    def with_headers(self) -> bool:
+        return any(map(_HEADERS, self._records))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,23 @@ class EventRun(Sequence[Event]):
         batch: Sequence[Record],
         places: list[int] | None = None,
         messages: list[Message | Compact] | None = None,
+        clocks: Sequence[int] | None = None,
     ) -> None:
-        """`places` are those of the events' records in the `batch` that they came in."""
-        self.clock, self._batch = clock, batch
+        """`places` are those of the events' records in the `batch` that they came in.
+
+        `clocks` has the tick clock at each record of the batch, where it is not the same `clock` for all.
+        """
+        self._clock, self._batch, self._clocks = clock, batch, clocks
         self.places = places if places is not None else []
         self.messages = messages if messages is not None else []
 
     def __len__(self) -> int:
         return len(self.messages)
+
+    @property
+    def clock(self) -> int:
+        """The tick clock at the last of the events."""
+        return self._clock if self._clocks is None else self._clocks[self.places[-1]]
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -39,10 +48,11 @@ class EventRun(Sequence[Event]):
     def __getitem__(self, index: slice) -> EventRun: ...
     def __getitem__(self, index: int | slice) -> Event | EventRun:
         if isinstance(index, slice):
-            return EventRun(self.clock, self._batch, self.places[index], self.messages[index])
+            return EventRun(self._clock, self._batch, self.places[index], self.messages[index], self._clocks)
         message = self.messages[index]
         full = message if isinstance(message, Message) else message.full()
-        return Event(full, origin_of(self.record(index)), self.clock)
+        clock = self._clock if self._clocks is None else self._clocks[self.places[index]]
+        return Event(full, origin_of(self.record(index)), clock)
 
     def record(self, index: int) -> Record:
         """The record of one event."""

@@ -68,6 +68,10 @@ class Stage(Protocol[S]):
         """
         ...
 
+    def decode_many(self, values: Sequence[bytes]) -> Sequence[Message | Compact] | None:
+        """The messages in a few hundred records without headers, as `decode` gives them, in less time; None: do each."""
+        ...
+
     def new_state(self, key: str, parts: Parts) -> S:
         """The state of a key nothing is known of. `parts`: what it may keep beside what is encoded."""
         ...

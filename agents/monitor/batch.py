@@ -95,6 +95,7 @@ class Batch:
         columns = columns_of(run.messages, with_average) if len(run) > 1 else None
         if columns is not None:
             self._take_columns(columns, len(run) - 1)
+            self._state.clock = run.clock
             return
         for index in range(1, len(run)):
             if self.retired is not None:

@@ -68,9 +68,10 @@ class MonitorStage:
     def __init__(self, settings: Settings) -> None:
         self._plans = Plans(settings)
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        # An attribute rather than a method: it is called for each record.
+        # Attributes rather than methods: one is called for each record.
         self.decode: Callable[[bytes | None, Headers], Message | CompactMetrics]
-        self.decode = compact_parser(parser_for(MonitorInput))
+        self.decode_many: Callable[[Sequence[bytes]], Sequence[CompactMetrics] | None]
+        self.decode, self.decode_many = compact_parser(parser_for(MonitorInput))
 
     def new_state(self, key: str, parts: Parts) -> Model:
         """A model nothing is known of."""

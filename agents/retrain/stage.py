@@ -57,6 +57,9 @@ class RetrainStage:
         """The message in a record; raises InvalidMessage with the reason."""
         return self._parse(value, headers)
 
+    def decode_many(self, values: Sequence[bytes]) -> None:
+        """One by one: they are few."""
+
     def new_state(self, key: str, parts: Parts | None = None) -> RetrainState:
         """A model that has never been retrained."""
         return RetrainState(key)

@@ -68,6 +68,9 @@ class TunerStage:
         """The message in a record; None for a tombstone. Raises `InvalidMessage`."""
         return None if value is None else self._parse(value, headers)
 
+    def decode_many(self, values: Sequence[bytes]) -> None:
+        """One by one: they are few."""
+
     def new_state(self, key: str, parts: Parts | None = None) -> TunerState:
         """The state of a model never heard of."""
         return TunerState()
