@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from agents.backtest.replay import BacktestResult, backtest
-from agents.backtest.source import SourceError, read_lines, records_of
+from agents.backtest.sources import ColumnMapping, SourceError, open_source, parse_mapping, read_lines, records_of
 
-__all__ = ["BacktestResult", "SourceError", "backtest", "read_lines", "records_of"]
+__all__ = [
+    "BacktestResult",
+    "ColumnMapping",
+    "SourceError",
+    "backtest",
+    "open_source",
+    "parse_mapping",
+    "read_lines",
+    "records_of",
+]

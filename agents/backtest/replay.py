@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
 
-from agents.backtest.source import EventLike, records_of
+from agents.backtest.sources import EventLike, records_of
 from agents.monitor.stage import MonitorStage
 from agents.retrain.stage import RetrainStage
 from agents.settings import Settings

@@ -1,0 +1,82 @@
+"""SOURCE as people name it: a file, or a folder of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agents.backtest.sources.csv_file import read_csv
+from agents.backtest.sources.items import Item, Recorded, SourceError
+from agents.backtest.sources.layouts import LAYOUTS
+from agents.backtest.sources.lines import read_lines
+from agents.backtest.sources.mapping import ColumnMapping
+from agents.backtest.sources.parquet_file import read_parquet
+
+_LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_TABLES: dict[str, Callable[[Path, ColumnMapping], Iterator[Item]]] = {
+    ".csv": read_csv, ".csv.gz": read_csv, ".csv.zst": read_csv, ".parquet": read_parquet,
+}  # fmt: skip
+EXTENSIONS = (*_LINES, *_TABLES)
+
+
+class Source:
+    """What a SOURCE holds, in order, read anew by each iteration and never all in memory.
+
+    `recorded` tells what a recording knows beside its records; None for everything else. Iterating raises SourceError.
+    """
+
+    def __init__(self, name: str, items: Callable[[], Iterator[Item]], recorded: Recorded | None = None) -> None:
+        self.name, self._items, self.recorded = name, items, recorded
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._items()
+
+
+def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: str | None = None) -> Source:
+    """The source that `spec` names; `mapping` says what the columns of tables are, `layout` is a ready one.
+
+    `spec`: a file with one of the `EXTENSIONS`, or a folder of such (all below it, by name). Raises SourceError for
+    what cannot be: no such file, another extension, a table without a mapping, a layout that does not exist; the
+    columns are looked at when it is read.
+    """
+    mapping = mapping or ColumnMapping()
+    root = Path(spec)
+    files = _files(root)
+    if layout is not None:
+        if layout not in LAYOUTS:
+            raise SourceError(f"no layout {layout!r}: there are {', '.join(LAYOUTS)}")
+        read = LAYOUTS[layout]
+        return Source(str(spec), lambda: read(root, files, mapping))
+    if any(_extension(file) in _TABLES for file in files):
+        if not mapping.columns:
+            raise SourceError(f"{spec}: which column is what? give --map FIELD=COLUMN,… (or --layout)")
+        mapping.type  # noqa: B018 - raises now rather than at the first row
+    return Source(str(spec), lambda: _read(files, mapping))
+
+
+def _read(files: list[Path], mapping: ColumnMapping) -> Iterator[Item]:
+    for file in files:
+        read = _TABLES.get(_extension(file))
+        yield from read_lines(file) if read is None else read(file, mapping)
+
+
+def _files(root: Path) -> list[Path]:
+    """The files of a folder that can be read, by name; of a file itself. Raises SourceError if there is none."""
+    if root.is_dir():
+        found = sorted(file for file in root.rglob("*") if file.is_file() and _extension(file))
+        if not found:
+            raise SourceError(f"{root}: no file in this folder is named {_listed()}")
+        return found
+    if not root.exists():
+        raise SourceError(f"{root}: cannot be read: No such file or directory")
+    if not _extension(root):
+        raise SourceError(f"{root}: expected a file named {_listed()}")
+    return [root]
+
+
+def _listed() -> str:
+    return f"{', '.join(EXTENSIONS[:-1])} or {EXTENSIONS[-1]}"
+
+
+def _extension(file: Path) -> str:
+    return next((each for each in EXTENSIONS if file.name.endswith(each)), "")
