@@ -148,8 +148,8 @@ def compact_parser(parse: Parser) -> CompactParser:
 def _decode_alike(values: Sequence[bytes]) -> list[CompactMetrics] | None:
     """Values decoded as the lines of one text; None if they are not one message each, as `_decode` takes them.
 
-    An object cannot go on beyond the end of a value: what would have to follow in it is `}`, a line break and `{`, which
-    is nowhere valid inside. So each value holds at least one message, and as many messages as values is one each.
+    An object cannot go on beyond the end of a value: what would have to follow in it is `}`, a line break and `{`,
+    which is nowhere valid inside. So each value holds at least one message, and as many messages as values is one each.
     """
     text, inner = b"\n".join(values), len(values) - 1
     if not (text[:1] == b"{" and text[-1:] == b"}" and text.count(b"\n") == inner == text.count(b"}\n{")):

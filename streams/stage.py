@@ -69,7 +69,7 @@ class Stage(Protocol[S]):
         ...
 
     def decode_many(self, values: Sequence[bytes]) -> Sequence[Message | Compact] | None:
-        """The messages in a few hundred records without headers, as `decode` gives them, in less time; None: do each."""
+        """What `decode` gives for a few hundred records without headers, in less time; None: decode each by itself."""
         ...
 
     def new_state(self, key: str, parts: Parts) -> S:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agents.backtest.replay import BacktestResult, backtest
+from agents.backtest.replay import backtest
+from agents.backtest.result import BacktestResult
 from agents.backtest.sources import ColumnMapping, SourceError, open_source, parse_mapping, read_lines, records_of
 
 __all__ = [

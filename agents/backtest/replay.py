@@ -1,164 +1,197 @@
 """Monitor and retrain policy over recorded events: the steps of the live worker, chained without a broker.
 
-Time is the events' own: while a model waits for time to pass, its stage's tick clock advances before each record by how
-far the record's event time is ahead of the greatest seen so far. So a heartbeat that stays away is noticed as soon as
-another event shows that time went by.
+First the monitor over everything that was recorded, in batches (`agents.backtest.lane`); then the policy over what the
+monitor found, in the order of event time. So neither the size of batches nor how models are spread over processes
+changes anything of what comes out.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import count
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
-from agents.backtest.sources import EventLike, records_of
+from agents.backtest.lane import Lane
+from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
+from agents.backtest.sources import EventLike, Item, Recorded, Source, TimePassed, records_of
 from agents.monitor.stage import MonitorStage
+from agents.retrain.budget import RetrainCandidate
 from agents.retrain.stage import RetrainStage
 from agents.settings import Settings
-from schemas.compact import CompactMetrics
-from schemas.message import InvalidMessage, Message
-from schemas.metrics import Heartbeat
+from schemas.dead_letter import DeadLetter
+from schemas.message import Message
+from streams.origin import INTERNAL
 from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import Forward, Output, Record, StoredRecord
-from streams.stage import Compact, Stage
+from streams.stage import Input
 
-#: The topics that the result tells. Statuses are none of them: there is one for every change of every window.
-WANTED = frozenset({"drift", "retrain", "alerts", "dead-letter"})
+#: Records, and bytes, applied together; more hardly gain anything.
+BATCH_RECORDS: Final = 20_000
+BATCH_BYTES: Final = 4 * 2**20
 
-#: Records, and bytes, applied together where no model waits for time to pass.
-BATCH_RECORDS, BATCH_BYTES = 5_000, 2**20
+Observer = Callable[[Sequence[Input]], None]
+"""Told the inputs of each of the monitor's steps that succeeded."""
+
+#: Whether a record is for this process.
+Chosen = Callable[[Record], bool]
 
 
 @dataclass
-class BacktestResult:
-    """What the stages said about the events; messages as JSON objects, as they would be on the topics.
-
-    A dead letter's `topic` is the file's name, its `offset` the line.
-    """
+class Findings:
+    """What the monitor said. `events_read` counts records."""
 
     events_read: int = 0
-    dead_letters: list[dict[str, Any]] = field(default_factory=list)
-    drift: list[dict[str, Any]] = field(default_factory=list)
-    retrain: list[dict[str, Any]] = field(default_factory=list)
-    alerts: list[dict[str, Any]] = field(default_factory=list)
-    elapsed_seconds: float = 0.0
-    events_per_second: float = 0.0
+    drift: list[Message] = field(default_factory=list)
+    alerts: list[Message] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The document that `visutility backtest --json` prints."""
-        return asdict(self)
+    def add(self, other: Findings) -> None:
+        """Of another process, which had other models."""
+        self.events_read += other.events_read
+        self.drift += other.drift
+        self.alerts += other.alerts
+        self.dead_letters += other.dead_letters
 
 
-def backtest(events: Iterable[EventLike], settings: Settings | None = None) -> BacktestResult:
-    """Run `events` (see `agents.backtest.source.EventLike`), in their order, through monitor and retrain policy.
+def backtest(
+    events: Iterable[EventLike | Item],
+    settings: Settings | None = None,
+    *,
+    observer: Observer | None = None,
+    processes: int = 1,
+) -> BacktestResult:
+    """Run `events`, in their order, through monitor and retrain policy.
 
-    The events are read one by one and never all held; the messages that come out are. Raises what reading raises.
+    The events are read one by one and never all held; the messages that come out are. With several `processes` each
+    reads the events by itself and keeps the models that are its own: `events` must be something that can be iterated
+    again, such as a `Source` or a list, and there is no `observer`. Raises what reading raises, and ValueError for
+    `processes` that cannot be.
     """
     settings = settings or Settings()
     begin = time.perf_counter()
-    replay = _Replay(settings)
-    for record in records_of(events):
-        replay.add(record)
-    result = replay.finish()
+    if processes == 1:
+        found = monitor(events, settings, observer)
+    else:
+        from agents.backtest.spread import monitor_in_processes
+
+        if observer is not None:
+            raise ValueError("processes: expected 1 where an observer is told of each step")
+        found = monitor_in_processes(events, settings, processes)
+    result = _decided(found, settings)
     result.elapsed_seconds = time.perf_counter() - begin
     result.events_per_second = result.events_read / result.elapsed_seconds
     return result
 
 
-class _Lane:
-    """One stage over one partition that holds every model, and its event time."""
+def monitor(
+    events: Iterable[EventLike | Item],
+    settings: Settings,
+    observer: Observer | None = None,
+    chosen: Chosen | None = None,
+) -> Findings:
+    """Run the monitor over those events that are `chosen` (all of them)."""
+    recorded = events.recorded if isinstance(events, Source) else None
+    run = _MonitorRun(settings, recorded, observer)
+    for item in records_of(events):
+        if isinstance(item, TimePassed):
+            run.pass_time(item)
+        elif chosen is None or chosen(item):
+            run.add(item)
+    return run.finish()
 
-    def __init__(self, stage: Stage[Any]) -> None:
-        self._stage = stage
-        self._processor = Processor(stage, partition=0, partitions=1, table=MemoryTable())
-        self._now: int | None = None
-        self._batch: list[StoredRecord] = []
+
+class _MonitorRun:
+    """The monitor's lanes: one for every partition of a recording that knows its order, else one for everything."""
+
+    def __init__(self, settings: Settings, recorded: Recorded | None, observer: Observer | None) -> None:
+        stage = MonitorStage(settings)
+        self._is_ordered = recorded is not None and stage.name in recorded.ordered_by
+        self._partitions = recorded.partitions if recorded is not None and self._is_ordered else 1
+        patience = settings.heartbeat_timeout // timedelta(milliseconds=1)
+        self._lanes = [Lane(stage, patience, observer, number, self._partitions) for number in range(self._partitions)]
+        self._batch: list[Record] = []
         self._bytes = 0
+        self._found = Findings()
 
-    def add(self, record: Record) -> list[Output | Forward]:
-        """Take a record in. What comes out belongs to the records before it, as far as they were not done yet."""
-        message = self._message(record)
-        event_time = None if message is None else _milliseconds(message)
-        outputs = self._pass_time(event_time)
-        written = event_time if event_time is not None else record.timestamp or self._now or 0
-        self._batch.append(_stored(record, written))
-        # A heartbeat makes its model wait, and from then on each step in time counts.
+    def add(self, record: Record) -> None:
+        self._found.events_read += 1
+        if self._batch and record.partition != self._batch[-1].partition and self._partitions > 1:
+            self._flush()
+        self._batch.append(record)
         self._bytes += len(record.value or b"")
-        full = len(self._batch) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES
-        if full or isinstance(message, Heartbeat):
-            outputs += self.finish()
-        return outputs
+        if len(self._batch) == BATCH_RECORDS or self._bytes >= BATCH_BYTES:
+            self._flush()
 
-    def finish(self) -> list[Output | Forward]:
-        """What comes out of the records taken in and not done yet."""
+    def pass_time(self, passed: TimePassed) -> None:
+        """A tick as it was recorded; of other stages there is nothing to be told."""
+        if self._is_ordered and passed.stage == MonitorStage.name:
+            self._flush()
+            self._take(self._lanes[passed.partition].tick(passed.milliseconds))
+
+    def finish(self) -> Findings:
+        self._flush()
+        return self._found
+
+    def _flush(self) -> None:
         batch, self._batch, self._bytes = self._batch, [], 0
-        return self._processor.process(batch) if batch else []
+        if batch:
+            lane = self._lanes[batch[0].partition if self._partitions > 1 else 0]
+            self._take(lane.take(batch, by_event_time=not self._is_ordered))
 
-    def _pass_time(self, event_time: int | None) -> list[Output | Forward]:
-        """Let time go by up to this record; as in a worker, ticks are written only where a key waits for them."""
-        outputs: list[Output | Forward] = []
-        if event_time is not None and (self._now is None or event_time > self._now):
-            if self._now is not None and self._processor.waiting:
-                outputs = self.finish() + self._processor.tick(event_time - self._now)
-            self._now = event_time
-        return outputs
-
-    def _message(self, record: Record) -> Message | Compact | None:
-        try:
-            return self._stage.decode(record.value, record.headers)
-        except InvalidMessage:
-            return None
-
-
-def _milliseconds(message: Message | Compact) -> int:
-    if isinstance(message, CompactMetrics):
-        return round(message.timestamp * 1000)
-    full = message if isinstance(message, Message) else message.full()
-    return round(full.timestamp.timestamp() * 1000)
+    def _take(self, outputs: Iterable[Output | Forward]) -> None:
+        """Keep what is wanted. What is sent on comes again in an ordered recording; one lane alone sends nothing on."""
+        found = self._found
+        for output in outputs:
+            if isinstance(output, Forward) or output.message is None:
+                continue
+            if isinstance(output.message, DeadLetter):
+                found.dead_letters.append(output.message)
+            elif output.topic == "drift":
+                found.drift.append(output.message)
+            elif output.topic == "alerts":
+                found.alerts.append(output.message)
 
 
-def _stored(record: Record, timestamp: int) -> StoredRecord:
-    return StoredRecord(
-        record.topic, record.partition, record.offset, timestamp, record.key, record.value, record.headers
+def _decided(found: Findings, settings: Settings) -> BacktestResult:
+    """What the retrain policy makes of the monitor's findings, and everything as one result."""
+    drift = in_time_order(found.drift)
+    said = _policy(drift, settings)
+    letters = [letter for letter in said["dead-letter"] if isinstance(letter, DeadLetter)]
+    return BacktestResult(
+        events_read=found.events_read,
+        dead_letters=as_objects(in_source_order(found.dead_letters + letters)),
+        drift=as_objects(drift),
+        retrain=as_objects(in_time_order(said["retrain"])),
+        alerts=as_objects(in_time_order(found.alerts, said["alerts"])),
     )
 
 
-class _Replay:
-    """The two stages in a row, and what came out of them by topic."""
+def _policy(drift: Sequence[Message], settings: Settings) -> dict[str, list[Message]]:
+    """What the retrain policy says, by topic."""
+    stage = RetrainStage(settings)
+    processor = Processor(stage, partition=0, partitions=1, table=MemoryTable())
+    said: dict[str, list[Message]] = defaultdict(list)
+    internal = stage.name + INTERNAL
 
-    def __init__(self, settings: Settings) -> None:
-        self._monitor = _Lane(MonitorStage(settings))
-        self._retrain = _Lane(RetrainStage(settings))
-        self._offsets: defaultdict[str, count[int]] = defaultdict(count)
-        self._published: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._read = 0
+    def process(topic: str, messages: Sequence[Message]) -> None:
+        for output in processor.process(list(_on_topic(topic, messages))):
+            if isinstance(output, Output) and output.message is not None:
+                said[output.topic].append(output.message)
 
-    def add(self, record: Record) -> None:
-        self._read += 1
-        self._take(self._monitor.add(record))
+    process("drift", drift)
+    # With a budget, requests come as candidates first, on which one state decides in their order.
+    candidates = [each for each in said[internal] if isinstance(each, RetrainCandidate)]
+    candidates.sort(key=lambda each: (each.timestamp, each.request.model_name))
+    process(internal, candidates)
+    return said
 
-    def finish(self) -> BacktestResult:
-        for lane in (self._monitor, self._retrain):
-            while outputs := lane.finish():
-                self._take(outputs)
-        out = self._published
-        return BacktestResult(self._read, out["dead-letter"], out["drift"], out["retrain"], out["alerts"])
 
-    def _take(self, outputs: Sequence[Output | Forward]) -> None:
-        """Publish, and hand on what the policy reads: findings, and what it sends to itself (requests for a budget)."""
-        for output in outputs:
-            if not isinstance(output, Output) or output.message is None:
-                continue
-            if output.topic in WANTED:
-                self._published[output.topic].append(output.message.to_dict())
-            if output.topic in ("drift", "retrain-internal"):
-                self._take(self._retrain.add(self._on_topic(output.topic, output.key, output.message)))
-
-    def _on_topic(self, topic: str, key: str | None, message: Message) -> StoredRecord:
+def _on_topic(topic: str, messages: Iterable[Message]) -> Iterator[StoredRecord]:
+    """The messages as the records that they are there."""
+    for offset, message in enumerate(messages):
         timestamp = round(message.timestamp.timestamp() * 1000)
-        name = None if key is None else key.encode()
-        return StoredRecord(topic, 0, next(self._offsets[topic]), timestamp, name, message.to_json())
+        yield StoredRecord(topic, 0, offset, timestamp, message.model_name.encode(), message.to_json())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.compact import CompactMetrics, CompactParser, compact_parser
 from schemas.message import InvalidMessage, Message
 from schemas.metrics import MetricsMessage
-from schemas.parse import Parser, parser_for
+from schemas.parse import parser_for
 from tests.schemas.malformed import MALFORMED, Malformed
 
 PLAIN: dict[str, Any] = {
@@ -127,10 +127,10 @@ def agree(value: bytes | None) -> None:
     assert outcome(knowing().one, value) == outcome(parse, value)
 
 
-def outcome(parser: Parser, value: bytes | None) -> Message | str:
+def outcome(parser: Callable[..., Message | CompactMetrics], value: bytes | None) -> Message | str:
     """The message, or why there is none."""
     try:
-        found: Message | CompactMetrics = parser(value)
+        found = parser(value)
     except InvalidMessage as refused:
         return str(refused)
     return found.full() if isinstance(found, CompactMetrics) else found

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from agents.backtest.sources.items import SourceRecord
+from agents.backtest.sources.items import Item, SourceRecord, TimePassed
 from schemas.message import Message
 from streams.records import Record
 
@@ -17,18 +17,18 @@ EventLike = Message | Mapping[str, object] | str | bytes | Record
 UNNAMED = "events"
 
 
-def records_of(events: Iterable[EventLike]) -> Iterator[Record]:
+def records_of(events: Iterable[EventLike | Item]) -> Iterator[Record | TimePassed]:
     """Events of any accepted kind as records: topic "events", partition 0, and the event's number, from 1.
 
-    Records pass through as they are. Raises TypeError for a value of another kind; what is wrong *inside* an event
-    is found later, by the stage, and becomes a dead letter.
+    Records, and ticks, pass through as they are. Raises TypeError for a value of another kind; what is wrong *inside*
+    an event is found later, by the stage, and becomes a dead letter.
     """
     for number, event in enumerate(events, start=1):
         if type(event) is SourceRecord:  # the many, told at a glance
             yield event
         elif isinstance(event, Message | Mapping | str | bytes):
             yield SourceRecord(UNNAMED, 0, number, 0, None, _encoded(event))
-        elif hasattr(event, "value") and hasattr(event, "headers"):
+        elif isinstance(event, TimePassed) or (hasattr(event, "value") and hasattr(event, "headers")):
             yield event
         else:
             raise TypeError(f"event {number}: expected a message, a dict, JSON or a record, got {type(event).__name__}")

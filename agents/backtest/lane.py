@@ -1,0 +1,121 @@
+"""The monitor over one partition of a recording: decoded and applied in batches, whose size changes nothing.
+
+Where no ticks were recorded, time is the events' own: the tick clock stands at how far the greatest event time so far
+is ahead of the first. A batch ends where a model's deadline comes, so that the model is woken before the record that
+showed it, as if records had come one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.compact import CompactMetrics
+from schemas.message import Message
+from schemas.metrics import Heartbeat
+from streams.decoding import Decoded, decode_batch
+from streams.parts import MemoryTable
+from streams.processor import Processor
+from streams.records import Forward, ListedRecords, Output, Record, StoredRecord
+from streams.stage import Compact, Input, Stage
+
+Milliseconds = NDArray[np.int64]
+
+#: Stands for the event time of what has none.
+_NEVER: Final = np.iinfo(np.int64).min
+
+_TIMESTAMP = attrgetter("timestamp")
+
+
+class Lane:
+    """One stage's processor, and its clock. Records and ticks are to come in order."""
+
+    def __init__(
+        self,
+        stage: Stage[Any],
+        patience_ms: int,
+        applied: Callable[[Sequence[Input]], None] | None = None,
+        partition: int = 0,
+        partitions: int = 1,
+    ) -> None:
+        """No deadline may lie less than `patience_ms` after the record it follows from."""
+        self._stage, self._patience = stage, patience_ms
+        self._processor = Processor(stage, partition, partitions, MemoryTable(), applied)
+        self._first, self._latest = _NEVER, _NEVER
+        self._clock = 0
+        self._any_waits = False
+
+    def take(self, records: Sequence[Record], by_event_time: bool = True) -> list[Output | Forward]:
+        """Apply records; `by_event_time` lets time go by with them."""
+        decoded = decode_batch(self._stage, ListedRecords(records))
+        times = _event_times(decoded.messages)
+        greatest = np.maximum.accumulate(np.maximum(times, self._latest))
+        decoded.records = _Timed(records, times, greatest)
+        if not by_event_time or not len(times):
+            return self._processor.apply(decoded)
+        if self._first == _NEVER:
+            self._first = int(next(iter(times[times != _NEVER]), _NEVER))
+        self._latest = int(greatest[-1])
+        self._any_waits |= Heartbeat in set(map(type, decoded.messages))
+        return self._apply(decoded, np.where(greatest == _NEVER, 0, greatest - self._first))
+
+    def tick(self, milliseconds: int) -> list[Output | Forward]:
+        """Let time go by as it was recorded."""
+        return self._processor.tick(milliseconds)
+
+    def _apply(self, decoded: Decoded, clocks: Milliseconds) -> list[Output | Forward]:
+        """Apply records at whose places the clock stands as given."""
+        if not self._any_waits:
+            return self._processor.apply(decoded)
+        decoded.clocks = clocks.tolist()
+        outputs: list[Output | Forward] = []
+        begin = 0
+        while begin < len(clocks):
+            now = int(clocks[begin])
+            outputs += self._processor.tick(now - self._clock)
+            self._clock = now
+            due = self._processor.next_due
+            until = now + self._patience if due is None else min(due, now + self._patience)
+            end = max(int(np.searchsorted(clocks, until)), begin + 1)
+            outputs += self._processor.apply(decoded.part(begin, end))
+            begin = end
+        return outputs
+
+
+class _Timed(ListedRecords):
+    """Records of which those without a time of their own get the event's, or else the greatest before it."""
+
+    __slots__ = ("_greatest", "_times")
+
+    def __init__(self, records: Sequence[Record], times: Milliseconds, greatest: Milliseconds) -> None:
+        super().__init__(records)
+        self._times, self._greatest = times, greatest
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return _Timed(self._records[index], self._times[index], self._greatest[index])
+        one = self._records[index]
+        written = int(self._times[index])
+        if written == _NEVER:
+            written = one.timestamp or max(int(self._greatest[index]), 0)
+        return StoredRecord(one.topic, one.partition, one.offset, written, one.key, one.value, one.headers)
+
+
+def _event_times(messages: Sequence[Message | Compact | None]) -> Milliseconds:
+    """Milliseconds since the epoch."""
+    if set(map(type, messages)) == {CompactMetrics}:
+        return np.rint(np.fromiter(map(_TIMESTAMP, messages), np.float64, len(messages)) * 1000).astype(np.int64)
+    return np.fromiter(map(_event_time, messages), np.int64, len(messages))
+
+
+def _event_time(message: Message | Compact | None) -> int:
+    if message is None:
+        return _NEVER
+    if isinstance(message, CompactMetrics):
+        return round(message.timestamp * 1000)
+    full = message if isinstance(message, Message) else message.full()
+    return round(full.timestamp.timestamp() * 1000)

@@ -1,0 +1,93 @@
+"""Models spread over processes: each reads all the events, and runs the monitor for the models that are its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+from agents.backtest.replay import Findings, monitor
+from agents.backtest.sources import EventLike, Item, SourceError
+from agents.monitor.stage import MonitorStage
+from agents.settings import Settings
+from streams.partitioner import partition_of
+from streams.records import Record
+
+
+class _Named(msgspec.Struct):
+    model_name: str
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def monitor_in_processes(events: Iterable[EventLike | Item], settings: Settings, processes: int) -> Findings:
+    """What `monitor` finds, in several processes. Raises ValueError for what can be read only once, or no number."""
+    if processes < 1:
+        raise ValueError(f"processes: expected at least 1, got {processes}")
+    if iter(events) is events:
+        raise ValueError("processes: expected 1 for events that can be read only once")
+    # Forked, for what is to be read need not be picklable.
+    context = multiprocessing.get_context("fork")
+    ends: list[tuple[Any, Connection]] = []
+    for number in range(processes):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_run, args=(sender, events, settings, number, processes), daemon=True)
+        process.start()
+        sender.close()
+        ends.append((process, receiver))
+    try:
+        return _gathered(receiver for _, receiver in ends)
+    finally:
+        for process, _ in ends:
+            process.terminate()
+            process.join()
+
+
+def _gathered(receivers: Iterable[Connection]) -> Findings:
+    found = Findings()
+    for receiver in receivers:
+        try:
+            part = receiver.recv()
+        except EOFError:
+            raise RuntimeError("a process of the backtest ended before it was done: out of memory?") from None
+        if isinstance(part, Exception):
+            raise part
+        found.add(part)
+    return found
+
+
+def _run(
+    sender: Connection, events: Iterable[EventLike | Item], settings: Settings, number: int, processes: int
+) -> None:
+    """In a process of its own."""
+    chosen = partial(_is_mine, _home(settings, processes), number)
+    try:
+        sender.send(monitor(events, settings, chosen=chosen))
+    except (SourceError, TypeError, RuntimeError) as problem:
+        sender.send(problem)
+
+
+def _is_mine(home: Callable[[Record], int], number: int, record: Record) -> bool:
+    return home(record) == number
+
+
+def _home(settings: Settings, processes: int) -> Callable[[Record], int]:
+    """Which process has a record's model; the first has what cannot be decoded."""
+    decode = MonitorStage(settings).decode
+
+    def home(record: Record) -> int:
+        value = record.value
+        try:
+            # In an envelope, or where attributes are in headers, the name may be elsewhere.
+            if value is None or record.headers or b'"specversion"' in value:
+                return partition_of(decode(value, record.headers).model_name, processes)
+            return partition_of(_named(value).model_name, processes)
+        except (ValueError, RecursionError):
+            return 0
+
+    return home

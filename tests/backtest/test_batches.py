@@ -1,0 +1,100 @@
+"""How events are batched, and how models are spread over processes, changes nothing of what comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.backtest import backtest, replay
+from agents.backtest.result import in_time_order
+from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
+from schemas.metrics import ValidationScore
+from tests.backtest.events import START, metrics
+
+QUICK = Settings(
+    heartbeat_timeout=timedelta(seconds=60),
+    monitor=[MonitorRule(window=WindowSettings(size=10, min_samples=3))],
+    retrain=[RetrainRule(min={"accuracy": 0.5}, cooldown=timedelta(seconds=90))],
+    retrain_budget_per_hour=3,
+)
+
+models = st.sampled_from(["a", "b", "c"])
+steps = st.sampled_from([0, 1, 5, 20, 35, 61, 200, -30])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[bytes | dict[str, Any]]:
+    """Metrics, heartbeats, and lines that are no message, at times that mostly go on."""
+    time, events = 0, list[bytes | dict[str, Any]]()
+    for _ in range(draw(st.integers(1, 60))):
+        time += draw(steps)
+        value = draw(st.sampled_from([0.9, 0.91, 0.92, 0.9, 0.4]))
+        event = metrics(time, value, draw(models), model_version=draw(st.sampled_from(["1", "1", "2"])))
+        kind = draw(st.integers(0, 9))
+        events.append(b"{" if kind == 0 else event | {"type": "heartbeat"} if kind < 4 else event)
+    return events
+
+
+def told(events: Sequence[bytes | dict[str, Any]], batch: int, **more: Any) -> str:
+    """Everything that comes out, as text, where `batch` records are applied together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "BATCH_RECORDS", batch)
+        result = backtest(events, QUICK, **more).as_dict()
+    return json.dumps(result | {"elapsed_seconds": 0, "events_per_second": 0})
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.integers(2, 30))
+def test_what_comes_out_does_not_depend_on_batches(events: list[bytes | dict[str, Any]], batch: int) -> None:
+    one_by_one = told(events, 1)
+    assert told(events, batch) == one_by_one
+    assert told(events, 10_000) == one_by_one
+
+
+def test_a_model_is_silent_from_its_last_record_on_though_many_came_together() -> None:
+    events: list[bytes | dict[str, Any]] = [metrics(0, 0.9, "a") | {"type": "heartbeat"}, *[metrics(0, 0.9, "b")] * 50]
+    events += [metrics(second, 0.9, "a") for second in range(1, 51)]
+    for last, alerts in ((109, 0), (110, 1)):
+        assert len(json.loads(told([*events, metrics(last, 0.9, "b")], 51))["alerts"]) == alerts
+
+
+def test_a_budget_is_spent_in_the_order_of_time() -> None:
+    events: list[bytes | dict[str, Any]] = [metrics(0, 0.4, "a"), metrics(100, 0.4, "a"), metrics(50, 0.4, "b")]
+    events += [metrics(60, 0.4, "c"), metrics(30, 0.4, "d")]
+    assert [each["model_name"] for each in json.loads(told(events, 10_000))["retrain"]] == ["a", "d", "b"]
+
+
+def test_what_a_model_was_told_stays_in_order_where_its_clock_goes_back() -> None:
+    first, second, third = (
+        ValidationScore(model_name=model, timestamp=START + timedelta(seconds=time), score=0)
+        for model, time in (("a", 50), ("a", 10), ("b", 20))
+    )
+    assert in_time_order([first, second, third]) == [third, first, second]
+    assert in_time_order([first, third], [second]) == [second, third, first]
+
+
+def test_processes_find_what_one_finds() -> None:
+    values = [0.9, 0.91, 0.92, 0.9, 0.91] * 10 + [0.3] * 5
+    events: list[bytes | dict[str, Any]] = [
+        metrics(second * 30, value, model) for second, value in enumerate(values) for model in "abcdefgh"
+    ]
+    events[7:7] = [b"{", metrics(0, 0.9, "a") | {"type": "heartbeat"}]
+    one = told(events, 10_000)
+    assert len(json.loads(one)["retrain"]) == 3
+    assert told(events, 10_000, processes=3) == one
+
+
+def test_processes_need_events_that_can_be_read_again() -> None:
+    with pytest.raises(ValueError, match=r"^processes: expected 1 for events that can be read only once$"):
+        backtest(iter([metrics(0, 0.9)]), processes=2)
+
+
+def test_what_is_no_event_is_told_from_a_process_too() -> None:
+    with pytest.raises(TypeError, match=r"^event 2: "):
+        backtest([metrics(0, 0.9), 7], processes=2)  # type: ignore[list-item]
