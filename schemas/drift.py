@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.fields import Count, Finite, Identifier, NonNegative, OptionalIdentifier, Ratio, Source
+from schemas.fields import Count, Finite, Identifier, Instant, NonNegative, OptionalIdentifier, Ratio, Source
 from schemas.message import Message, OutputMessage, Part
 
 
 class WindowSummary(Part):
     """The window at the moment of the finding: its configured size, how many values it held, and their statistics.
 
-    `std` is the sample standard deviation (n - 1), 0 for one value.
+    `std` is the sample standard deviation (n - 1), 0 for one value. `begin` and `end` are the event times of its first
+    and its newest value; the begin may be that of a value before the first, by less than an eighth of the window. They
+    are left out where they are not known.
     """
 
     size: Count
@@ -22,6 +24,8 @@ class WindowSummary(Part):
     std: NonNegative
     min: Finite | None = None
     max: Finite | None = None
+    begin: Instant | None = None
+    end: Instant | None = None
 
 
 class Cause(Part):

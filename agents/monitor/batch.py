@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from agents.monitor.phases import follow
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.readings import Reading, notice_of, readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
+from agents.monitor.times import Times, microseconds
 from agents.monitor.watching import found_in
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
@@ -132,7 +133,7 @@ class Batch:
         state.counts[message.type] = state.counts.get(message.type, 0) + 1
         self._seen.setdefault(message.type, []).append(index)
         state.clock = event.clock
-        state.event_time = max(state.event_time, (message.timestamp - EPOCH) // _MICROSECOND)
+        state.event_time = max(state.event_time, microseconds(message))
         if state.silent:
             state.silent = False
             self._note_silence(index, message.timestamp)
@@ -202,8 +203,8 @@ class Batch:
             series = version.series[metric] = self._begin(plan, series.base + series.window.pushed)
             self._note(index, partial(self._change, version))
         series.watched = plan.watched
-        first = series.base + series.window.pushed + 1
-        pending = self._pending[id(version), metric] = Pending(version, metric, series, plan, first)
+        first, times = series.base + series.window.pushed + 1, Times.of(plan.size, series.times)
+        pending = self._pending[id(version), metric] = Pending(version, metric, series, plan, first, times)
         return pending
 
     def _begin(self, plan: Plan, base: int) -> Series:
@@ -236,6 +237,7 @@ class Batch:
         if not plan.is_measured:
             window.extend(values)
             return
+        self._note_times(pending, window.pushed, len(values))
         pushed = pending.pushed = window.push_many(values)
         fired, strayed = found_in(pending.series, plan, values, pushed)
         if strayed is not None:
@@ -249,6 +251,17 @@ class Batch:
             for at, phase in follow(pending.series, plan, values, pushed, fired, pending.version.after_drift):
                 pending.changes.append((pending.position(at), phase))
                 self._note_at(pending, at, partial(self._enter, pending, phase))
+
+    def _note_times(self, pending: Pending, begin: int, count: int) -> None:
+        """Keep when some of the values came, of which the first has the number `begin` in its window."""
+        pending.times = pending.times.after(begin, begin + count, lambda at: self._time(pending.input(at - begin)))
+        pending.series.times = pending.times.encode()
+
+    def _time(self, index: int) -> int:
+        """The event time of an input's record, in microseconds since the epoch."""
+        inputs = self._inputs
+        message = inputs.messages[index] if isinstance(inputs, EventRun) else cast(Event, inputs[index]).message
+        return microseconds(message)
 
     def _judge_minimum(self, pending: Pending, values: Floats, pushed: Pushed, minimum: float) -> None:
         measured = pushed.mean if pending.plan.of_mean else values
@@ -309,7 +322,9 @@ class Batch:
         self._publish.breach(self._source(pending.input(at)), value, minimum)
 
     def _value(self, pending: Pending, at: int, pushed: Pushed, value: float) -> Value:
-        return Value(pending.metric, pending.plan, value, pushed.summary(at), pending.numbers_from + at)
+        number = pushed.before.pushed + at
+        span = pending.times.span(number, self._time(pending.input(at)))
+        return Value(pending.metric, pending.plan, value, pushed.summary(at), pending.numbers_from + at, span)
 
     def _say_external(self, index: int, p_value: float) -> None:
         self._publish.external_drift(self._source(index), p_value)

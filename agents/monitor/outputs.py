@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from agents.drift import Verdict
 from agents.monitor.phases import is_worse
 from agents.monitor.plan import Plan
 from agents.monitor.state import MonitorState, Watching
+from agents.monitor.times import Span
 from schemas.alerts import Alert
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
+from schemas.fields import EPOCH
 from schemas.ids import output_id
 from schemas.internal import OperatorAction
 from schemas.message import Message, OutputMessage
@@ -23,6 +25,8 @@ from streams.windows import Summary
 STAGE: Final = "monitor"
 
 MAX_TEXT: Final = 10_000
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 #: A model is as the first of these that one of its rules is in: warming only while no rule can tell.
 _PRECEDENCE: Final = (ModelState.DRIFT, ModelState.WARNING, ModelState.RECOVERED, ModelState.OK, ModelState.WARMING)
@@ -45,6 +49,7 @@ class Value:
     value: float
     window: Summary
     number: int
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ class Publisher:
             "timestamp": source.message.timestamp,
             "metric": at.metric,
             "value": at.value,
-            "window": summary_of(at.plan, at.window),
+            "window": summary_of(at.plan, at.window, at.span),
             "cause": source.cause,
         }
 
@@ -186,8 +191,15 @@ def _finite(statistic: float) -> float:
     return max(-sys.float_info.max, min(statistic, sys.float_info.max))
 
 
-def summary_of(plan: Plan, window: Summary) -> WindowSummary:
+def summary_of(plan: Plan, window: Summary, span: Span | None = None) -> WindowSummary:
     """A window as messages report it."""
     return WindowSummary(
-        size=plan.size, count=window.count, mean=window.mean, std=window.std, min=window.min, max=window.max
+        size=plan.size,
+        count=window.count,
+        mean=window.mean,
+        std=window.std,
+        min=window.min,
+        max=window.max,
+        begin=None if span is None or span.begin is None else EPOCH + span.begin * _MICROSECOND,
+        end=None if span is None else EPOCH + span.end * _MICROSECOND,
     )

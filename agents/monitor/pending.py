@@ -11,6 +11,7 @@ import numpy as np
 
 from agents.monitor.plan import Plan
 from agents.monitor.state import Series, Version
+from agents.monitor.times import Times
 from schemas.status import ModelState
 from streams.windows import Floats, Pushed, Summary
 
@@ -21,8 +22,8 @@ _EMPTY: Final = np.empty(0)
 class Pending:
     """The values of one series in this step, with the input that brought each and its position among all that happens.
 
-    `numbers_from` is the number of the first value in the series. A column of values, one of each further input, may
-    follow those that came one by one.
+    `numbers_from` is the number of the first value in the series, `times` when values of its window came. A column of
+    values, one of each further input, may follow those that came one by one.
     """
 
     version: Version
@@ -30,6 +31,7 @@ class Pending:
     series: Series
     plan: Plan
     numbers_from: int
+    times: Times
     pushed: Pushed | None = None
     changes: list[tuple[int, ModelState]] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.state import Model, Series, Version, panes_of
+from agents.monitor.times import Times, microseconds, stride
 from schemas.compact import CompactMetrics, instant
 from schemas.fields import EPOCH
 from schemas.metrics import RATIOS
@@ -104,10 +105,22 @@ def _take(lanes: list[_Lane], messages: Sequence[object], version: str, model: M
             if lane.window.take(row[number]):
                 lane.window.turn_over(panes_of(lane.series, model.parts))
         rows.append(row)
+    for _, lane in measured:
+        _note_times(lane, messages, len(rows))
     for lane, column in zip(lanes, zip(*rows, strict=True), strict=False):
         if not lane.plan.is_measured:
             lane.window.take_many(column, lambda series=lane.series: panes_of(series, model.parts))  # type: ignore[misc] # bound now
     return len(rows)
+
+
+def _note_times(lane: _Lane, messages: Sequence[object], count: int) -> None:
+    """Keep when values came that were just taken in, where one of them is to be marked."""
+    end, step = lane.window.pushed, stride(lane.plan.size)
+    begin = end - count
+    if (end - 1) // step != (begin - 1) // step:
+        times = Times.of(lane.plan.size, lane.series.times)
+        marked = times.after(begin, end, lambda at: microseconds(cast(CompactMetrics, messages[at - begin])))
+        lane.series.times = marked.encode()
 
 
 def _is_calm(lane: _Lane, value: float) -> bool:

@@ -40,7 +40,7 @@ class Series(msgspec.Struct, array_like=True):
     outputs, so that a series which began anew never uses a number twice. `watched` tells what was asked of it, so that
     other settings are noticed; empty: nothing. In drift, `calm` counts values in a row that speak for recovery, and
     `level` is the bound they keep. `detector` is what a detector remembers that does not judge by
-    the window alone; empty: nothing.
+    the window alone; empty: nothing. `times`: when the values of a window came that is measured, as far as it is kept.
     """
 
     window: WindowHead
@@ -51,6 +51,7 @@ class Series(msgspec.Struct, array_like=True):
     calm: int = 0
     level: float = 0.0
     detector: Watching | bytes = b""
+    times: bytes = b""
 
 
 class Version(msgspec.Struct, array_like=True, eq=False):

@@ -24,6 +24,9 @@ SETTINGS = Settings(
     retrain=[{"min": {"precision": 0.5, "extras.auc": 0.2}, "min_average_precision_recall": 0.6}],
 )
 
+#: What may be taken the quick way: nothing is asked that needs more than the window.
+QUICK = Settings(monitor=[{"metric": "accuracy", "window": {"size": 12, "min_samples": 3}}])
+
 #: A detector with a memory of its own beside one that judges by the window.
 REMEMBERS = Settings(
     monitor=[
@@ -73,7 +76,7 @@ def one_by_one(stored: list[StoredRecord], asked: Settings) -> tuple[bytes | Non
 
 
 @settings(max_examples=300, deadline=None)
-@given(streams, st.sets(st.integers(0, 40)), st.sampled_from([SETTINGS, REMEMBERS]))
+@given(streams, st.sets(st.integers(0, 40)), st.sampled_from([SETTINGS, QUICK, REMEMBERS]))
 def test_any_batches_of_columns_equal_one_event_after_the_other(
     contents: list[dict[str, Any]], cuts: set[int], asked: Settings
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
@@ -63,6 +64,8 @@ AFTERWARDS = [
     0.623,
 ]
 SAID_THEN = "681a9bbe14ebad94f721025abfd4c78ef0f4eb87162d420329932a3d80b06914"
+#: What messages have come to say besides.
+SINCE_THEN = rb',"begin":[^,}]*,"end":[^,}]*'
 
 
 def test_a_state_of_the_first_release_goes_on_as_it_would_have_there() -> None:
@@ -75,5 +78,6 @@ def test_a_state_of_the_first_release_goes_on_as_it_would_have_there() -> None:
         outputs += processor.process([StoredRecord("metrics", 0, 100 + at, 0, b"m", value)])
     messages = [output.message for output in outputs if isinstance(output, Output) and output.message]
     assert [message.type for message in messages] == ["model_status", "model_status", "drift_detected", "model_status"]
-    assert hashlib.sha256(b"".join(message.to_json() for message in messages)).hexdigest() == SAID_THEN
+    said = re.sub(SINCE_THEN, b"", b"".join(message.to_json() for message in messages))
+    assert hashlib.sha256(said).hexdigest() == SAID_THEN
     assert table[b"m"][:1] == b"\x02"

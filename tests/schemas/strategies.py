@@ -71,7 +71,15 @@ COMMON: dict[str, Strategy] = {
     "labels": LABELS,
 }
 WINDOWS: Strategy = st.builds(
-    WindowSummary, size=COUNTS, count=COUNTS, mean=FINITE, std=POSITIVE, min=optional(FINITE), max=optional(FINITE)
+    WindowSummary,
+    size=COUNTS,
+    count=COUNTS,
+    mean=FINITE,
+    std=POSITIVE,
+    min=optional(FINITE),
+    max=optional(FINITE),
+    begin=optional(INSTANTS),
+    end=optional(INSTANTS),
 )
 CAUSES: Strategy = st.builds(Cause, event_id=names(), topic=names(1000), partition=COUNTS, offset=COUNTS)
 STATES: Strategy = st.sampled_from(ModelState)
