@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -12,14 +11,12 @@ from agents.settings import Settings
 from schemas.message import InvalidMessage
 from schemas.parse import parser_for
 from schemas.retrain import RetrainRequest
+from streams.persistent import Persistent
 from streams.settings import EngineSettings
 
 log = logging.getLogger(__name__)
 
 GROUP = "retrain-delivery"
-
-#: Seconds until the topic is read again after a failure, from what is committed.
-RETRY_DELAY = 1.0
 
 
 class RequestDispatcher:
@@ -28,27 +25,16 @@ class RequestDispatcher:
     def __init__(self, settings: Settings, engine: EngineSettings) -> None:
         self._delivery, self._engine = RequestDelivery(settings), engine
         self._parse = parser_for(RetrainRequest)
-        self._task: asyncio.Task[None] | None = None
+        self._reading = Persistent(self._consume, "retrain requests are not delivered")
 
     async def start(self) -> None:
         """Begin, if any rule delivers anywhere."""
         if self._delivery.needed:
-            self._task = asyncio.create_task(self._run())
+            self._reading.start()
 
     async def stop(self) -> None:
         """End; a request being delivered is delivered again by the next worker."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._consume()
-            except Exception as problem:  # noqa: BLE001 - a rebalance during a delivery, say: requests must not pile up
-                what = f"{type(problem).__name__}: {problem}"
-                log.warning("retrain requests are not delivered (%s), again in %g s", what, RETRY_DELAY)
-                await asyncio.sleep(RETRY_DELAY)
+        await self._reading.stop()
 
     async def _consume(self) -> None:
         consumer = AIOKafkaConsumer(

@@ -26,14 +26,12 @@ from schemas.message import InvalidMessage, Message
 from schemas.parse import parser_for
 from schemas.trial_requests import TrialRequest
 from streams.partitioner import partition_of
+from streams.persistent import Persistent
 from streams.settings import LARGEST_RECORD, EngineSettings
 
 log = logging.getLogger(__name__)
 
 NAME = "runner"
-
-#: Seconds until the topic is read again after a failure, from what is committed.
-RETRY_DELAY = 1.0
 
 #: Milliseconds that a poll waits for records; also the longest that a free process goes unnoticed by the next poll.
 POLL_MS = 200
@@ -51,28 +49,17 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
         self._parse = parser_for(TrialRequest)
         self._progress: dict[TopicPartition, Progress] = {}
         self._trials: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._taking = Persistent(self._consume, "trials are not taken")
         self._failure: Exception | None = None
         self.joined = asyncio.Event()
 
     async def start(self) -> None:
         """Begin; `joined` is set once partitions were assigned, which may be none."""
-        self._task = asyncio.create_task(self._run())
+        self._taking.start()
 
     async def stop(self) -> None:
         """End all trials and leave the group, whose other members have them from then on."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._consume()
-            except Exception as problem:  # noqa: BLE001 - a result that could not be sent, say: trials must go on
-                what = f"{type(problem).__name__}: {problem}"
-                log.warning("trials are not taken (%s), again in %g s", what, RETRY_DELAY)
-            await asyncio.sleep(RETRY_DELAY)
+        await self._taking.stop()
 
     async def _consume(self) -> None:
         self._failure = None

@@ -1,0 +1,40 @@
+"""Work beside the stages that goes on whatever fails: it is begun again after a while."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+#: Seconds until what failed is begun again.
+RETRY_DELAY = 1.0
+
+
+class Persistent:
+    """Runs a coroutine function in the background until it is stopped, again and again where it fails or returns."""
+
+    def __init__(self, run: Callable[[], Awaitable[None]], complaint: str, delay: float = RETRY_DELAY) -> None:
+        """`complaint` says in the log what does not happen meanwhile; `delay` is in seconds."""
+        self._run, self._complaint, self._delay = run, complaint, delay
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._task = asyncio.create_task(self._persist(), name=f"persistent: {self._complaint}")
+
+    async def stop(self) -> None:
+        """Cancel it and wait until it has ended; does nothing where it was not started."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _persist(self) -> None:
+        while True:
+            try:
+                await self._run()
+            except Exception as problem:  # noqa: BLE001 (a broker that is away, say: what waits must not pile up)
+                what = f"{type(problem).__name__}: {problem}"
+                log.warning("%s (%s), again in %g s", self._complaint, what, self._delay)
+            await asyncio.sleep(self._delay)
