@@ -12,28 +12,26 @@ depend on which of two trials that run side by side ends first.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 from pydantic import Field
 
 from agents.registry.promotion import alias_of
 from agents.settings import Settings
+from agents.tuner.alerts import end_all, fire, resolve
+from agents.tuner.outcomes import finished, late, published, told_of, version_of, why_nothing_won
 from agents.tuner.plan import Plan
 from agents.tuner.state import TunerState
-from agents.tuner.study import ATTEMPTS, STAGE, Study, Told
-from agents.tuner.versions import next_version, split_version
+from agents.tuner.study import ATTEMPTS, STAGE, Study
 from agents.tuner.work import Work
-from schemas.alerts import Alert
 from schemas.experiments import EpochEnd
-from schemas.ids import output_id
 from schemas.internal import OperatorAction, TrainingFinished, TrialsAsked
 from schemas.message import InvalidMessage, Message
 from schemas.models import CHALLENGER, CHAMPION, ModelAlias, ModelVersion, alias_key, version_key
 from schemas.parse import parser_for
 from schemas.retrain import RetrainRequest
-from schemas.trials import StudyFinished, TrialResult, TrialState
+from schemas.trials import TrialResult
 from streams.parts import Parts
 from streams.records import Headers, Output
 from streams.stage import Input, Tick
@@ -50,8 +48,6 @@ TunerInput = Annotated[
 
 SCORE = "score"
 """The metric of an `EpochEnd` that pruners look at."""
-
-Severity = Literal["info", "warning", "error"]
 
 
 class TunerStage:
@@ -142,7 +138,7 @@ class TunerStage:
             if clock >= study.handed[number]:
                 study.lose(number)
                 state.owe(study.id, [number])
-                outputs.append(_published(study, number, 0.0))
+                outputs.append(published(study, number, 0.0))
         return outputs
 
     def _request(self, state: TunerState, request: RetrainRequest, clock: int) -> list[Output]:
@@ -155,7 +151,7 @@ class TunerStage:
         if len(state.studies) > MAX_WAITING:
             state.end_request(request.event_id)
             text = f"{MAX_WAITING} requests of {request.model_name!r} wait for its running study: one more was refused"
-            return _fire(state, request, "tuner_queue_full", "warning", text)
+            return fire(state, request, "tuner_queue_full", "warning", text)
         plan = Plan.of(rule)
         # A trial may be handed out several times, each time with a number of its own.
         study = Study(request=request, plan=plan, first=state.take_sequence(plan.trials * ATTEMPTS + 1))
@@ -167,13 +163,11 @@ class TunerStage:
     def _trial_result(self, state: TunerState, result: TrialResult) -> list[Output]:
         study = state.study(result.study_id)
         if study is None or result.number in study.told or result.number not in study.handed:
-            return _late(state, result)  # or told before, or never handed out
-        error = _error_of(result)
-        pruned = error is None and result.state is TrialState.PRUNED
-        study.told[result.number] = told = Told(score=None if error else result.score, error=error, pruned=pruned)
-        if told.score is not None and not pruned and study.plan.reaches_target(told.score):
+            return late(state, result)  # or told before, or never handed out
+        study.told[result.number] = told = told_of(result)
+        if told.score is not None and not told.pruned and study.plan.reaches_target(told.score):
             study.stopped = f"trial {result.number} reached the target of {study.plan.target_score:g}"
-        return [_published(study, result.number, result.duration_seconds)]
+        return [published(study, result.number, result.duration_seconds)]
 
     def _training_finished(self, state: TunerState, training: TrainingFinished, clock: int) -> list[Output]:
         study = state.study(training.study_id)
@@ -182,7 +176,7 @@ class TunerStage:
         if training.error is not None or training.sha256 is None:
             reason = training.error or "it left no artifact"
             return _end(state, study, f"training with the best trial's parameters failed: {reason}", clock)
-        name, version = training.model_name, _version_of(state, study, training)
+        name, version = training.model_name, version_of(state, study, training)
         state.know_version(version.version, dict(version.hyperparameters))
         promoted = version.promotion is not None and version.promotion.promoted
         alias = alias_of(version, state.known.previous(CHAMPION if promoted else CHALLENGER))
@@ -227,15 +221,6 @@ def _epoch_end(state: TunerState, report: EpochEnd) -> None:
         study.reports.setdefault(int(number), {})[report.epoch] = report.metrics[SCORE]
 
 
-def _late(state: TunerState, result: TrialResult) -> list[Output]:
-    """What came after its trial was given up or its study had ended is recorded, once, and changes nothing."""
-    if not state.settle(result.study_id, result.number):
-        return []
-    name, version, sequence = result.model_name, result.model_version, state.take_sequence()
-    update = {"event_id": output_id(STAGE, name, version, "", "", "", "late_trial_result", sequence), "late": True}
-    return [Output("trials", name, result.model_copy(update=update))]
-
-
 def _go_on(state: TunerState, clock: int) -> list[Output]:
     """Hand out what may be handed out; end the study where nothing is left to do but nothing is won."""
     study = state.running
@@ -243,108 +228,25 @@ def _go_on(state: TunerState, clock: int) -> list[Output]:
         return []
     outputs = [Output("trial-requests", request.trial_id, request) for request in study.hand_out(clock)]
     if study.trials_ended and study.best is None:
-        return outputs + _end(state, study, _why_nothing_won(study), clock)
+        return outputs + _end(state, study, why_nothing_won(study), clock)
     return outputs
-
-
-def _published(study: Study, number: int, seconds: float) -> Output:
-    """A trial's result as everybody sees it."""
-    told, cause = study.told[number], study.request
-    ended = TrialState.PRUNED if told.pruned else TrialState.COMPLETE
-    result = TrialResult(
-        event_id=study.output_id("trial_result", number),
-        model_name=cause.model_name,
-        model_version=cause.model_version,
-        timestamp=cause.timestamp,
-        labels=cause.labels,
-        trial_id=study.trial_id(number),
-        study_id=study.id,
-        number=number,
-        params=study.asked[number],
-        score=told.score,
-        state=ended if told.error is None else TrialState.FAILED,
-        duration_seconds=seconds,
-        error=told.error,
-    )
-    return Output("trials", cause.model_name, result)
-
-
-def _error_of(result: TrialResult) -> str | None:
-    """Why a trial has no score; None if it has one."""
-    if result.state is not TrialState.FAILED and result.score is not None and math.isfinite(result.score):
-        return None
-    return result.error or "ended without a score"
-
-
-def _why_nothing_won(study: Study) -> str:
-    if not study.told:
-        return study.stopped or study.exhausted or "it has no trials"
-    last = next(reversed(study.told.values())).error or "it ended early"
-    also = f"; {study.stopped or study.exhausted}" if study.stopped or study.exhausted else ""
-    return f"none of {study.counted} trials completed; the last one: {last}{also}"
 
 
 def _end(state: TunerState, study: Study, failure: str | None, clock: int) -> list[Output]:
     """Close the running study and begin the next; it failed if there is a `failure`."""
-    request, best = study.request, study.best
+    request = study.request
     state.studies.pop(0)
     state.owe(study.id, study.out)
     state.end_request(request.event_id)
-    reason = failure or _success(study)
-    finished = StudyFinished(
-        event_id=study.output_id("study_finished", 0),
-        model_name=request.model_name,
-        model_version=request.model_version,
-        timestamp=request.timestamp,
-        labels=request.labels,
-        study_id=study.id,
-        request_id=request.event_id,
-        state="complete" if failure is None else "failed",
-        best_trial_id=None if best is None else study.trial_id(best),
-        reason=reason,
-    )
-    outputs = [Output("trials", request.model_name, finished)]
+    outputs = [finished(study, failure)]
     if failure is None:
-        outputs += _resolve(state, request, "study_failed", f"a later study of {request.model_name!r} succeeded")
+        outputs += resolve(state, request, "study_failed", f"a later study of {request.model_name!r} succeeded")
     else:
         text = f"the study of {request.model_name!r} for request {request.event_id} failed: {failure}"
-        outputs += _fire(state, request, "study_failed", "error", text)
-    outputs += _resolve(state, request, "tuner_queue_full", "there is room for requests again")
+        outputs += fire(state, request, "study_failed", "error", text)
+    outputs += resolve(state, request, "tuner_queue_full", "there is room for requests again")
     _begin(state, clock)
     return [*outputs, *_go_on(state, clock)]
-
-
-def _success(study: Study) -> str:
-    lost, pruned = len(study.again), sum(told.pruned for told in study.told.values())
-    failed = sum(told.score is None for told in study.told.values()) - lost
-    best = cast(int, study.best)
-    counts = {"failed": failed, "ended early": pruned, "lost and asked again": lost}
-    also = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    text = f"trial {best} is the best of {study.counted}{also}: score {study.told[best].score:.6g}"
-    early = study.stopped or study.exhausted
-    return f"{text}; {early}" if early else text
-
-
-def _version_of(state: TunerState, study: Study, training: TrainingFinished) -> ModelVersion:
-    request, best = study.request, cast(int, study.best)
-    parent = request.model_version or state.latest
-    version = next_version(parent, state.numbers.get(split_version(parent)[0], 0))
-    return ModelVersion(
-        event_id=study.output_id("model_version", 0),
-        model_name=request.model_name,
-        model_version=version,
-        timestamp=request.timestamp,
-        labels=request.labels,
-        version=version,
-        sha256=training.sha256 or "",
-        artifact=training.artifact,
-        hyperparameters=study.asked[best],
-        metrics={"score": cast(float, study.told[best].score), **training.metrics},
-        parent_version=parent if parent and not {"/", "@"} & set(parent) else None,
-        request_id=request.event_id,
-        study_id=study.id,
-        promotion=training.promotion,
-    )
 
 
 def _retire(state: TunerState, action: OperatorAction, clock: int) -> list[Output]:
@@ -354,56 +256,4 @@ def _retire(state: TunerState, action: OperatorAction, clock: int) -> list[Outpu
         state.end_request(waiting.request.event_id)
     del state.studies[1:]
     outputs = [] if state.running is None else _end(state, state.running, text, clock)
-    for kind in state.firing:
-        alert = Alert(
-            event_id=output_id(STAGE, action.model_name, "", "", "", "", f"alert {kind}", state.take_sequence()),
-            model_name=action.model_name,
-            timestamp=action.timestamp,
-            labels=action.labels,
-            kind=kind,
-            severity="info",
-            state="resolved",
-            message=text,
-        )
-        outputs.append(Output("alerts", action.model_name, alert))
-    state.firing = []
-    return outputs
-
-
-def _fire(state: TunerState, cause: RetrainRequest, kind: str, severity: Severity, text: str) -> list[Output]:
-    """An alert, if it is not firing for this model already; a failed study is an event and fires each time."""
-    if kind in state.firing and kind != "study_failed":
-        return []
-    if kind not in state.firing:
-        state.firing.append(kind)
-    return [_alert(state, cause, kind, severity, "firing", text)]
-
-
-def _resolve(state: TunerState, cause: RetrainRequest, kind: str, text: str) -> list[Output]:
-    if kind not in state.firing:
-        return []
-    state.firing.remove(kind)
-    return [_alert(state, cause, kind, "info", "resolved", text)]
-
-
-def _alert(
-    state: TunerState,
-    cause: RetrainRequest,
-    kind: str,
-    severity: Severity,
-    status: Literal["firing", "resolved"],
-    text: str,
-) -> Output:
-    name, version = cause.model_name, cause.model_version
-    alert = Alert(
-        event_id=output_id(STAGE, name, version, cause.metric, "", cause.rule, "alert", state.take_sequence()),
-        model_name=name,
-        model_version=version,
-        timestamp=cause.timestamp,
-        labels=cause.labels,
-        kind=kind,
-        severity=severity,
-        state=status,
-        message=text,
-    )
-    return Output("alerts", name, alert)
+    return outputs + end_all(state, action, text)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from agents.tuner.objective import LoadedObjective, RunningTrial, TrialPruned, load_objective
-from agents.tuner.pruners import Ended, make_pruner
-from agents.tuner.sampler import SearchSpaceExhausted
+from agents.tuner.pruners import Ended, Pruner, make_pruner
+from agents.tuner.sampler import Sampler, SearchSpaceExhausted
 from agents.tuner.samplers import make_sampler
 from agents.tuner.worker import error_line
 from schemas.ids import output_id
@@ -50,31 +50,55 @@ def tune(
         raise ValueError(f"trials: expected a whole number from 1, got {count!r}")
     loaded = _loaded(objective)
     chooser = make_sampler(sampler, space, seed, **sampler_params)
-    study_id = output_id("tuner", model_name, "", "score", "", loaded.name, "study", seed or 0)
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction: expected maximize or minimize, got {direction!r}")
-    stopper, curves, maximize = make_pruner(pruner, **(pruner_params or {})), list[Ended](), direction == "maximize"
     if data is None and not callable(objective):
         data = loaded.load_data(None)
-    results = []
-    for _ in range(trials):
-        try:
-            trial = chooser.ask()
-        except SearchSpaceExhausted:
-            break
-        bounds = stopper.bounds(trial.number, curves, maximize)
-        own_seed = _trial_seed(seed or 0, trial.number)
-        running = RunningTrial(trial.number, dict(trial.params), own_seed, bounds=bounds, maximize=maximize)
-        score, state, error, seconds = _run(loaded, running, data)
-        curves.append(Ended(trial.number, running.reports, state is TrialState.COMPLETE))
-        chooser.tell(trial.number, score if score is None or maximize else -score)
-        results.append(
+    stopper = make_pruner(pruner, **(pruner_params or {}))
+    search = _Search(loaded, data, chooser, stopper, model_name, seed or 0, direction == "maximize")
+    try:
+        for _ in range(trials):
+            search.run_next()
+    except SearchSpaceExhausted:
+        pass
+    return search.results
+
+
+class _Search:
+    """A search that goes on trial by trial; `results` has those that ended."""
+
+    def __init__(
+        self,
+        objective: LoadedObjective,
+        data: Any,
+        sampler: Sampler,
+        pruner: Pruner,
+        model_name: str,
+        seed: int,
+        maximize: bool,
+    ) -> None:
+        self._objective, self._data, self._sampler, self._pruner = objective, data, sampler, pruner
+        self._model, self._seed, self._maximize = model_name, seed, maximize
+        self._curves: list[Ended] = []
+        self.results: list[TrialResult] = []
+
+    def run_next(self) -> None:
+        """Ask for a trial, run it, and tell how it ended. Raises `SearchSpaceExhausted`."""
+        trial = self._sampler.ask()
+        bounds = self._pruner.bounds(trial.number, self._curves, self._maximize)
+        own_seed = _trial_seed(self._seed, trial.number)
+        running = RunningTrial(trial.number, dict(trial.params), own_seed, bounds=bounds, maximize=self._maximize)
+        score, state, error, seconds = _run(self._objective, running, self._data)
+        self._curves.append(Ended(trial.number, running.reports, state is TrialState.COMPLETE))
+        self._sampler.tell(trial.number, score if score is None or self._maximize else -score)
+        study = self._id("study", self._seed)
+        self.results.append(
             TrialResult(
-                event_id=output_id("tuner", model_name, "", "score", "", loaded.name, "trial_result", trial.number),
-                model_name=model_name,
+                event_id=self._id("trial_result", trial.number),
+                model_name=self._model,
                 timestamp=datetime.now(UTC),  # noqa: TID251 (a library call, not a step)
-                trial_id=f"{study_id}:{trial.number}",
-                study_id=study_id,
+                trial_id=f"{study}:{trial.number}",
+                study_id=study,
                 number=trial.number,
                 params=trial.params,
                 score=score,
@@ -83,7 +107,9 @@ def tune(
                 error=error,
             )
         )
-    return results
+
+    def _id(self, kind: str, number: int) -> str:
+        return output_id("tuner", self._model, "", "score", "", self._objective.name, kind, number)
 
 
 def _loaded(objective: Callable[..., Any] | LoadedObjective | str) -> LoadedObjective:

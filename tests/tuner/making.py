@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from agents.runner.trials import messages_of
 from agents.settings import Settings, TuneRule
@@ -13,6 +14,7 @@ from agents.tuner.state import TunerState
 from agents.tuner.work import SamplingWork, TrainingWork
 from agents.tuner.worker import Ended
 from schemas.message import Message
+from schemas.models import ModelVersion
 from schemas.retrain import RetrainRequest
 from schemas.trial_requests import TrialRequest
 from schemas.trials import TrialResult
@@ -23,6 +25,28 @@ from streams.stage import Event, Input, Tick
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SHA256 = "ab" * 32
 SPACE: dict[str, Any] = {"lr": {"type": "float_range", "min": 1e-3, "max": 0.3, "log": True}}
+
+M = TypeVar("M", bound=Message)
+
+
+def only(messages: Sequence[Message], kind: type[M]) -> list[M]:
+    """The messages of one kind."""
+    return [message for message in messages if isinstance(message, kind)]
+
+
+def version(
+    name: str, event_id: str = "e", model: str = "m", **hyperparameters: bool | float | str | None
+) -> ModelVersion:
+    """A version that somebody registered."""
+    return ModelVersion(
+        event_id=event_id,
+        model_name=model,
+        timestamp=NOON,
+        version=name,
+        sha256=SHA256,
+        artifact="file:///x",
+        hyperparameters=hyperparameters,
+    )
 
 
 def request(event_id: str = "request-1", model: str = "m", version: str = "1", **fields: Any) -> RetrainRequest:
