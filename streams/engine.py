@@ -15,6 +15,7 @@ from schemas.message import Message
 from streams.batch import Batch
 from streams.identity import TOPICS_KEY, StateMismatch, check_partitions, check_same, more_partitions, remembered
 from streams.lag import LagWarnings
+from streams.memory import hand_back
 from streams.outbox import CommitOffsets, NotCommitted, Outbox, PlainOutbox, TransactionalOutbox
 from streams.owner import Gap, Listener, PartitionOwner
 from streams.restore import restore
@@ -99,6 +100,7 @@ class Engine(Generic[S]):
     async def open(self, partitions: Iterable[int]) -> None:
         """Restore the partitions and make them ready to process."""
         await asyncio.gather(*(self._open_or_mend(self._owners[partition]) for partition in partitions))
+        hand_back()  # a restore's fetches are more than anything that comes later
 
     async def revoke(self, revoked: Iterable[TP], timeout: float) -> None:
         """Checkpoint the partitions if that is still possible, and drop what is in memory."""

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
@@ -39,15 +40,19 @@ class _Buffer(OrderedDict[TopicPartition, Any]):
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         if type(result) is FetchResult:
             # On the object, for the fetcher knows its results by their exact class.
-            result.getall = partial(_drain, result, parsed_batches(result._partition_records), self._limit)
+            # It must not hold itself, or the bytes of each fetch would stay until Python looks for cycles: hundreds of
+            # megabytes after a restore. aiokafka's own iterator, which nobody asks for records, holds them too.
+            result._partition_records._records_iterator.close()
+            result.getall = partial(_drain, ref(result), parsed_batches(result._partition_records), self._limit)
         super().__setitem__(tp, result)
 
 
 def _drain(
-    result: FetchResult, batches: Iterator[list[Parsed]], limit: int, max_records: int | None = None
+    drained: ref[FetchResult], batches: Iterator[list[Parsed]], limit: int, max_records: int | None = None
 ) -> list[Parsed]:
     """In place of `FetchResult.getall`."""
-    if not result.has_more() or not result.check_assignment(result._topic_partition):
+    result = drained()
+    if result is None or not result.has_more() or not result.check_assignment(result._topic_partition):
         return []
     taken: list[Parsed] = []
     for records in batches:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from streams.app import make_app
 from streams.checks import check_store, check_transactions, locked_folder
+from streams.memory import keep_memory
 from streams.owner import Listener
 from streams.settings import EngineSettings
 from streams.stage import Stage
@@ -21,9 +21,6 @@ log = logging.getLogger(__name__)
 
 #: SIGTERM ends a worker within ten seconds: half for the last checkpoints, the rest for Faust's own services.
 CHECKPOINT_TIMEOUT, STOP_TIMEOUT = 4.0, 3.0
-
-#: Bytes of free memory that the process keeps, and of allocations that come from it; options of glibc's mallopt(3).
-_KEPT_BYTES, _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = 64 * 2**20, -1, -3
 
 
 class StreamWorker:
@@ -55,7 +52,7 @@ class StreamWorker:
         Raises `DataFolderUnfit`, `NoTransactions`, `WrongStore`, `StateMismatch`.
         """
         _collect_rarely()
-        _keep_memory()
+        keep_memory()
         for stage in self._stages:
             self._cleanup.enter_context(locked_folder(self._settings.data_dir / stage.name))
         if self._settings.delivery == "exactly_once":
@@ -97,17 +94,6 @@ def _collect_rarely() -> None:
     """Batches make many objects that hold no cycles: collecting as often as by default costs a quarter of the time."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
-
-
-def _keep_memory() -> None:
-    """A fetch and what comes of it take the same few megabytes again and again: glibc need not hand them back between.
-
-    Nothing happens where the C library is another one.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
 
 
 async def _stop(app: StageApp) -> None:

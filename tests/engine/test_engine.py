@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from aiokafka.errors import ProducerFenced
@@ -28,6 +31,25 @@ async def test_a_later_start_reads_from_what_is_committed(bench: Bench) -> None:
     bench.kafka.has_begun({METRICS: 5, INTERNAL: 3})
     await bench.assign()
     assert bench.engine.expected_positions() == {METRICS: 5, INTERNAL: 3}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give memory back as they please")
+async def test_what_a_restore_took_of_memory_is_given_back(bench: Bench) -> None:
+    kept, highest = [], []
+
+    def fetch() -> None:
+        pieces = [b"%d" % number * 1_000 for number in range(10_000, 26_000)]  # 80 MB
+        highest.append(resident_bytes())
+        kept.append(pieces[-1])  # at the heap's end, which cannot shrink
+
+    bench.before_restore = fetch
+    await bench.assign()
+    assert highest[0] - resident_bytes() > 2**25
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 async def test_batches_of_a_partition_that_is_not_open_are_dropped(bench: Bench) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
 from types import SimpleNamespace
 from typing import Any, cast
+from weakref import ref
 
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -124,6 +126,23 @@ def test_a_fetch_is_dropped_whole_after_a_seek() -> None:
     assignment.state.position = 1
     assert buffer[TP].getall() == []
     assert not buffer[TP].has_more()
+
+
+@pytest.mark.parametrize("sought", [False, True], ids=["drained", "dropped after a seek"])
+def test_the_bytes_of_a_fetch_go_with_it_and_not_when_python_looks_for_cycles(sought: bool) -> None:
+    gc.disable()
+    try:
+        buffer, assignment = drained(limit=3)
+        fetch = ref(buffer[TP]._partition_records)
+        assert buffer[TP].getall()
+        assert fetch() is not None
+        assignment.state.position += sought
+        buffer[TP].getall()
+        assert not buffer[TP].has_more()
+        del buffer[TP]
+        assert fetch() is None
+    finally:
+        gc.enable()
 
 
 async def test_an_error_in_the_buffer_stays_one() -> None:
