@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from agents.drift.adwin import Adwin
+from agents.drift.chi2 import Chi2
 from agents.drift.cusum import Cusum
 from agents.drift.ddm import DDM
 from agents.drift.detector import Detector, Direction, Verdict, Watched, WindowDetector
@@ -15,13 +16,18 @@ from agents.drift.ewma import EWMA
 from agents.drift.fhddm import FHDDM
 from agents.drift.hddm_a import HDDMA
 from agents.drift.hddm_w import HDDMW
+from agents.drift.hellinger import Hellinger
+from agents.drift.jensen_shannon import JensenShannon
+from agents.drift.ks import KS
 from agents.drift.kswin import KSWIN
 from agents.drift.page_hinkley import PageHinkley
+from agents.drift.psi import PSI
 from agents.drift.rddm import RDDM
 from agents.drift.recommended import RECOMMENDED
 from agents.drift.stepd import STEPD
 from agents.drift.threshold import Threshold
 from agents.drift.two_proportion import TwoProportion
+from agents.drift.wasserstein import Wasserstein
 from agents.drift.z_score import ZScore
 
 __all__ = [
@@ -38,6 +44,7 @@ __all__ = [
 
 DETECTORS: dict[str, type[Detector]] = {
     "adwin": Adwin,
+    "chi2": Chi2,
     "cusum": Cusum,
     "ddm": DDM,
     "eddm": EDDM,
@@ -45,12 +52,17 @@ DETECTORS: dict[str, type[Detector]] = {
     "fhddm": FHDDM,
     "hddm_a": HDDMA,
     "hddm_w": HDDMW,
+    "hellinger": Hellinger,
+    "jensen_shannon": JensenShannon,
+    "ks": KS,
     "kswin": KSWIN,
     "page_hinkley": PageHinkley,
+    "psi": PSI,
     "rddm": RDDM,
     "stepd": STEPD,
     "threshold": Threshold,
     "two_proportion": TwoProportion,
+    "wasserstein": Wasserstein,
     "z_score": ZScore,
 }
 """Every detector by its name in settings. A new one is a file and an entry here."""
@@ -59,8 +71,8 @@ DETECTORS: dict[str, type[Detector]] = {
 def make_detector(name: str, **params: Any) -> Detector:
     """A new detector. Raises ValueError for an unknown name or parameter (and lists the known ones) or a bad value.
 
-    The name "recommended" stands for one of the others: its parameter `kind`, "errors" (the default) or "metric", says
-    for what; other parameters replace those recommended.
+    The name "recommended" stands for one of the others: its parameter `kind`, "errors" (the default), "metric" or
+    "distribution", says for what; other parameters replace those recommended.
 
     >>> make_detector("recommended", kind="metric").name
     'cusum'

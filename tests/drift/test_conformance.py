@@ -14,12 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.drift import DETECTORS, Detector, Verdict, make_detector
+from agents.drift.distribution import DistributionDetector
 from agents.drift.stream_detector import StreamDetector
 from tests.drift.streams import Floats
 
+SIZES = {"reference": 15, "size": 8, "stride": 3}
 #: Parameters with which short streams make each of them fire; of the others the defaults do.
 QUICK: dict[str, dict[str, Any]] = {
     "adwin": {"clock": 1, "delta": 0.5, "grace_period": 5},
+    "chi2": SIZES | {"bins": 3, "threshold": 4.0},
     "cusum": {"threshold": 2.0, "min_instances": 5},
     "ddm": {"warm_start": 5},
     "eddm": {"warm_start": 3},
@@ -27,18 +30,24 @@ QUICK: dict[str, dict[str, Any]] = {
     "fhddm": {"sliding_window_size": 10, "short_window_size": 4, "confidence_level": 0.2, "direction": "both"},
     "hddm_a": {"drift_confidence": 0.2, "warning_confidence": 0.4, "direction": "both"},
     "hddm_w": {"drift_confidence": 0.2, "warning_confidence": 0.4, "direction": "both"},
+    "hellinger": SIZES | {"bins": 3, "threshold": 0.25},
+    "jensen_shannon": SIZES | {"bins": 3, "threshold": 0.25},
+    "ks": SIZES | {"threshold": 0.4},
     "kswin": {"window_size": 16, "stat_size": 5, "alpha": 0.1},
     "page_hinkley": {"threshold": 1.0, "min_instances": 5},
+    "psi": SIZES | {"bins": 3, "threshold": 0.6},
     "rddm": {"min_instances": 10, "min_concept_size": 12, "max_concept_size": 20, "max_warnings": 3},
     "stepd": {"window_size": 5, "alpha_drift": 0.1, "alpha_warning": 0.2},
     "threshold": {"limit": 0.5, "breaches": 2, "of": 3},
     "two_proportion": {"reference_size": 15, "min_reference": 10, "window_size": 8, "min_samples": 3, "threshold": 1.5},
+    "wasserstein": SIZES | {"threshold": 0.4},
     "z_score": {"size": 20, "min_samples": 5, "threshold": 2.0},
 }
 
 #: The number of values before which each of them, with its defaults, never fires.
 WARM_UP = {
     "adwin": 11,
+    "chi2": 1500,
     "cusum": 100,
     "ddm": 31,
     "eddm": 31,
@@ -46,12 +55,17 @@ WARM_UP = {
     "fhddm": 100,
     "hddm_a": 2,
     "hddm_w": 2,
+    "hellinger": 1500,
+    "jensen_shannon": 1500,
+    "ks": 1500,
     "kswin": 100,
     "page_hinkley": 30,
+    "psi": 1500,
     "rddm": 129,
     "stepd": 60,
     "threshold": 3,
     "two_proportion": 550,
+    "wasserstein": 1500,
     "z_score": 50,
 }
 
@@ -62,7 +76,11 @@ SERIES = st.lists(st.tuples(VALUES, st.integers(1, 25)), max_size=12).map(
 )
 
 ALL = sorted(DETECTORS)
-KERNELS = [name for name in ALL if isinstance(make_detector(name), StreamDetector)]
+KERNELS = [name for name in ALL if issubclass(DETECTORS[name], StreamDetector)]
+OF_DISTRIBUTION = [name for name in ALL if issubclass(DETECTORS[name], DistributionDetector)]
+
+#: What the state of a detector with its defaults takes at most, in bytes: of some it holds a reference and a window.
+LARGEST_STATE = dict.fromkeys(OF_DISTRIBUTION, 9_000) | {"ks": 10_000, "wasserstein": 13_000}
 
 
 def one_by_one(detector: Detector, values: Floats | list[float]) -> list[tuple[int, Verdict]]:
@@ -138,7 +156,7 @@ def test_long_streams_in_blocks_give_the_same_as_values_one_by_one(name: str) ->
     assert sum(verdict.drift for _, verdict in found) >= 5
     assert found == one_by_one(single, values)
     assert single.state() == whole.state()
-    assert {verdict.direction for _, verdict in found} <= {"up", "down"}
+    assert {verdict.direction for _, verdict in found} <= ({"none"} if name in OF_DISTRIBUTION else {"up", "down"})
 
 
 def test_ends_of_warnings_are_told_where_they_are_asked_for(name: str) -> None:
@@ -190,7 +208,7 @@ def test_memory_is_bounded_over_a_million_values(name: str) -> None:
     for part in range(20):
         detector.update_many(pieces_of_errors(part, 50_000))
         largest = max(largest, len(detector.state()))
-    assert largest <= 4200
+    assert largest <= LARGEST_STATE.get(name, 4_200)
 
 
 @pytest.mark.parametrize("which", [name for name in ALL if not getattr(DETECTORS[name], "bounded", False)])
@@ -223,7 +241,7 @@ def test_a_detector_of_errors_refuses_what_is_none(which: str) -> None:
         make_detector(which).update_many([1.0, 1.5])
 
 
-@pytest.mark.parametrize("which", [name for name in KERNELS if name not in ("rddm", "threshold", "kswin")])
+@pytest.mark.parametrize("which", [*OF_DISTRIBUTION, *(set(KERNELS) - {"rddm", "threshold", "kswin"})])
 def test_after_a_drift_it_is_as_good_as_new(which: str) -> None:
     values = pieces_of_errors(5, 4000)
     detector = make_detector(which, **QUICK[which])
@@ -233,20 +251,20 @@ def test_after_a_drift_it_is_as_good_as_new(which: str) -> None:
     assert detector.state() == make_detector(which, **QUICK[which]).state()
 
 
-@pytest.mark.parametrize("which", KERNELS)
+@pytest.mark.parametrize("which", [*OF_DISTRIBUTION, *KERNELS])
 def test_a_reset_forgets_every_value(which: str) -> None:
     detector = make_detector(which, **QUICK[which])
-    assert isinstance(detector, StreamDetector)
+    assert isinstance(detector, StreamDetector | DistributionDetector)
     detector.update_many(pieces_of_errors(7, 333))
     detector.reset()
     assert detector.state() == make_detector(which, **QUICK[which]).state()
 
 
-@pytest.mark.parametrize("which", KERNELS)
+@pytest.mark.parametrize("which", [*OF_DISTRIBUTION, *KERNELS])
 def test_a_state_carries_the_parameters(which: str) -> None:
     detector = make_detector(which, **QUICK[which])
     restored = DETECTORS[which].from_state(detector.state())
-    assert isinstance(restored, StreamDetector)
+    assert isinstance(restored, StreamDetector | DistributionDetector)
     assert restored.parameters.items() >= QUICK[which].items()
 
 
@@ -270,6 +288,7 @@ def test_a_state_of_another_detector_or_none_is_refused(name: str) -> None:
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("adwin", {"delta": 0}, "delta: expected a number between 0 and 1"),
     ("adwin", {"clock": 0}, "clock: expected a whole number from 1"),
+    ("chi2", {"stride": 501}, "stride: expected a whole number from 1 to 500, got 501"),
     ("cusum", {"slack": -1}, "slack: expected a finite number, at least 0"),
     ("ddm", {"warning_threshold": 4}, r"warning_threshold: expected at most drift_threshold \(3.0\), got 4"),
     ("eddm", {"beta": 0.99}, "beta: expected at most alpha"),
@@ -277,13 +296,22 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("fhddm", {"short_window_size": 101}, "short_window_size: expected a whole number from 1 to 100"),
     ("hddm_a", {"direction": "sideways"}, "direction: expected one of both, up, down, got 'sideways'"),
     ("hddm_w", {"lambda_val": 1}, "lambda_val: expected a number between 0 and 1"),
+    (
+        "ks",
+        {"reference": 10, "size": 5},
+        "size: 10 and 5 values never differ at a level of 5e-06: expected more values",
+    ),
+    ("ks", {"column": "x"}, "column: expected reference_file beside it"),
     ("kswin", {"window_size": 50}, "window_size: expected a whole number from 60"),
     ("page_hinkley", {"alpha": 1.5}, "alpha: expected a number from 0 to 1"),
     ("page_hinkley", {"threshold": math.nan}, "threshold: expected a finite number above 0"),
+    ("psi", {"bins": 1}, "bins: expected a whole number from 2 to 100, got 1"),
+    ("psi", {"size": 100, "bins": 30}, "size: expected at least 5 values for each of 30 bins, got 100"),
     ("rddm", {"min_concept_size": 50_000}, "min_concept_size: expected at most max_concept_size"),
     ("stepd", {"alpha_drift": 0.5}, "alpha_drift: expected at most alpha_warning"),
     ("threshold", {"breaches": 6}, "breaches: expected a whole number from 1 to 5, got 6"),
     ("threshold", {"recovery": 0.7}, r"recovery: expected a value that is not beyond limit \(0.8\), got 0.7"),
+    ("wasserstein", {"alpha": 1}, "alpha: expected a number between 0 and 1"),
     ("two_proportion", {"min_samples": 501}, "min_samples: expected a whole number from 1 to 500"),
 ]
 

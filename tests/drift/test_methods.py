@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from river import drift
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from agents.drift import make_detector
 from agents.drift.kswin import _choose, p_values
