@@ -18,19 +18,20 @@ import numpy as np
 from agents.drift import Verdict
 from agents.monitor.causes import cause_of
 from agents.monitor.columns import Columns, columns_of
+from agents.monitor.joining import due_at
+from agents.monitor.late_labels import LateLabels
 from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
 from agents.monitor.pending import Finding, Pending
 from agents.monitor.phases import follow
 from agents.monitor.plan import Plan, Plans
-from agents.monitor.readings import Reading, notice_of, readings
+from agents.monitor.readings import Reading, notice_of, outcome_readings, readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
 from agents.monitor.times import Times, microseconds
 from agents.monitor.watching import found_in
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
 from schemas.internal import OperatorAction
-from schemas.message import Message
-from schemas.metrics import Heartbeat
+from schemas.metrics import Heartbeat, Label, Prediction
 from schemas.status import ModelState
 from streams.records import Output
 from streams.run import EventRun
@@ -49,7 +50,9 @@ class Batch:
     def __init__(self, model: Model, inputs: Sequence[Input], plans: Plans, timeout_ms: int) -> None:
         state, self._parts = model
         self._state, self._inputs, self._plans, self._timeout = state, inputs, plans, timeout_ms
-        self._counts, self._seen = dict(state.counts), dict[str, list[int]]()
+        #: The counts before this step, and by which inputs they went up, and down.
+        self._counts, self._seen, self._gone = dict(state.counts), dict[str, list[int]](), dict[str, list[int]]()
+        self._late = LateLabels(model, plans, self._count, self._tell)
         self._position = 0
         self._pending: dict[tuple[int, str], Pending] = {}
         #: Every version of this step, in order of its beginning; those dropped on the way too.
@@ -94,7 +97,8 @@ class Batch:
         self._take_event(0, first)
         with_average = self._plans.wants_average(self._state.model)
         columns = columns_of(run.messages, with_average) if len(run) > 1 else None
-        if columns is not None:
+        due = due_at(self._state.waiting, self._plans.horizon)
+        if columns is not None and (due is None or columns.latest < due):
             self._take_columns(columns, len(run) - 1)
             self._state.clock = run.clock
             return
@@ -121,6 +125,7 @@ class Batch:
 
     def _take_tick(self, index: int, tick: Tick) -> None:
         state, elapsed = self._state, tick.clock - self._state.clock
+        self._late.expire_by(index, tick)
         if state.sends_heartbeats and not state.silent and elapsed >= self._timeout:
             state.silent = True
             self._note_silence(index, EPOCH + state.event_time * _MICROSECOND + timedelta(milliseconds=elapsed))
@@ -130,16 +135,20 @@ class Batch:
         if isinstance(message, OperatorAction) and message.action == "retire":
             self.retired = index
             return
-        state.counts[message.type] = state.counts.get(message.type, 0) + 1
-        self._seen.setdefault(message.type, []).append(index)
+        self._count(index, message.type, 1)
         state.clock = event.clock
         state.event_time = max(state.event_time, microseconds(message))
+        self._late.expire(index, message)
         if state.silent:
             state.silent = False
             self._note_silence(index, message.timestamp)
+        if isinstance(message, Prediction | Label):
+            self._take_half(index, message)
+            return
         state.last_version = message.model_version
-        if found := readings(message, self._plans.wants_average(state.model)):
-            self._take_readings(index, message, found)
+        wanted = self._plans.of_outcomes(state.model)
+        if found := readings(message, self._plans.wants_average(state.model), wanted):
+            self._take_readings(index, message.model_version, found)
         elif isinstance(message, Heartbeat):
             state.sends_heartbeats = True
         elif isinstance(message, ExternalDrift):
@@ -150,11 +159,28 @@ class Batch:
         elif notice := notice_of(message):
             self._note(index, partial(self._publish.alert, *notice, message.model_version, message.timestamp))
 
-    def _take_readings(self, index: int, message: Message, found: list[Reading]) -> None:
-        version = self._version(index, message.model_version)
+    def _count(self, index: int, kind: str, by: int) -> None:
+        """Move a count of the status, up or down by one, on account of an input."""
+        self._state.counts[kind] = self._state.counts.get(kind, 0) + by
+        (self._seen if by > 0 else self._gone).setdefault(kind, []).append(index)
+
+    def _take_half(self, index: int, message: Prediction | Label) -> None:
+        """A prediction or a label; once both are there they are an outcome of the version that predicted."""
+        if isinstance(message, Prediction):
+            self._state.last_version = message.model_version
+        if joined := self._late.take(index, message):
+            wanted = self._plans.of_outcomes(self._state.model)
+            self._take_readings(index, joined.version, outcome_readings(joined.outcomes, wanted))
+
+    def _tell(self, index: int, kind: str, text: str, version: str, time: datetime) -> None:
+        latest = self._state.versions[-1] if self._state.versions else Version(version)
+        self._note(index, partial(self._say_waiting, index, kind, text, latest, time))
+
+    def _take_readings(self, index: int, version_name: str, found: list[Reading]) -> None:
+        version = self._version(index, version_name)
         for metric, values in found:
             if (pending := self._pending_of(index, version, metric)) is None:
-                self._note_cap(index, message, metric)
+                self._note_cap(index, version_name, metric)
                 continue
             pending.add(values, index, self._position)
             self._position += len(values)
@@ -198,7 +224,7 @@ class Batch:
             if plan.detector is not None:
                 self._note(index, partial(self._change, version))
         elif series.window.size != plan.size or (series.watched and series.watched != plan.watched):
-            self._note(index, partial(self._say_anew, index, metric, plan, series))
+            self._note(index, partial(self._say_anew, index, version, metric, series))
             self._dropped.append(series)
             series = version.series[metric] = self._begin(plan, series.base + series.window.pushed)
             self._note(index, partial(self._change, version))
@@ -212,12 +238,11 @@ class Batch:
         self._state.begun += 1
         return Series(WindowHead(plan.size), self._state.begun, base)
 
-    def _note_cap(self, index: int, message: Message, metric: str) -> None:
+    def _note_cap(self, index: int, version: str, metric: str) -> None:
         if not self._state.metrics_capped:
             self._state.metrics_capped = True
             text = f"more than {MAX_METRICS} metrics: {metric!r} and any further ones are not kept"
-            version, time = message.model_version, message.timestamp
-            self._note(index, partial(self._publish.alert, "metric_limit", "warning", text, version, time))
+            self._note(index, partial(self._say_cap, index, text, version))
 
     def _note_silence(self, index: int, time: datetime) -> None:
         """Silence begins or ends, at `time`."""
@@ -265,7 +290,7 @@ class Batch:
 
     def _judge_minimum(self, pending: Pending, values: Floats, pushed: Pushed, minimum: float) -> None:
         measured = pushed.mean if pending.plan.of_mean else values
-        below = measured < minimum
+        below = (np.sqrt(measured) if pending.plan.is_root else measured) < minimum
         if pending.plan.of_mean:
             below &= pushed.count >= pending.plan.min_samples
         for at in np.flatnonzero(below).tolist():
@@ -303,28 +328,35 @@ class Batch:
         pending.series.phase = phase
         self._changed = pending.version
 
+    def _say_cap(self, index: int, text: str, version: str) -> None:
+        self._publish.alert("metric_limit", "warning", text, version, self._source(index).message.timestamp)
+
+    def _say_waiting(self, index: int, kind: str, text: str, version: Version, time: datetime) -> None:
+        self._publish.alert(kind, "warning", text, version.name, time)
+        self._say_status(index, version, time)
+
     def _say_drift(self, pending: Pending, at: int, value: float, pushed: Pushed, verdict: Verdict) -> None:
         self._publish.drift(self._source(pending.input(at)), self._value(pending, at, pushed, value), verdict)
 
-    def _say_anew(self, index: int, metric: str, plan: Plan, series: Series) -> None:
-        message = self._source(index).message
+    def _say_anew(self, index: int, version: Version, metric: str, series: Series) -> None:
+        time = self._source(index).message.timestamp
         text = f"{metric}: the settings have changed, so its window begins anew (it held {series.window.size} values)"
-        self._publish.alert("settings_changed", "info", text, message.model_version, message.timestamp)
+        self._publish.alert("settings_changed", "info", text, version.name, time)
 
     def _say_strayed(self, pending: Pending, at: int, value: float) -> None:
-        message = self._source(pending.input(at)).message
+        time = self._source(pending.input(at)).message.timestamp
         name = pending.plan.detector_name
         text = f"{pending.metric}: {value:g} is not from 0 to 1: {name} is not given it, nor any like it from now on"
-        self._publish.alert("out_of_range", "warning", text, message.model_version, message.timestamp)
+        self._publish.alert("out_of_range", "warning", text, pending.version.name, time)
 
     def _say_breach(self, pending: Pending, at: int, pushed: Pushed, measured: float, minimum: float) -> None:
         value = self._value(pending, at, pushed, measured)
         self._publish.breach(self._source(pending.input(at)), value, minimum)
 
     def _value(self, pending: Pending, at: int, pushed: Pushed, value: float) -> Value:
-        number = pushed.before.pushed + at
-        span = pending.times.span(number, self._time(pending.input(at)))
-        return Value(pending.metric, pending.plan, value, pushed.summary(at), pending.numbers_from + at, span)
+        place = pushed.before.pushed + at
+        span, number = pending.times.span(place, self._time(pending.input(at))), pending.numbers_from + at
+        return Value(pending.version.name, pending.metric, pending.plan, value, pushed.summary(at), number, span)
 
     def _say_external(self, index: int, p_value: float) -> None:
         self._publish.external_drift(self._source(index), p_value)
@@ -342,6 +374,9 @@ class Batch:
         for kind, indices in self._seen.items():
             if seen := bisect_right(indices, index):
                 counts[kind] = counts.get(kind, 0) + seen
+        for kind, indices in self._gone.items():
+            if gone := bisect_right(indices, index):
+                counts[kind] = counts.get(kind, 0) - gone
         self._publish.status(self._silent, counts, self._rules(index, version), version.name, time)
 
     def _rules(self, index: int, version: Version) -> list[WatchedSeries]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,8 +43,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value of a series, in its window, with its number in the series (the first is 1)."""
+    """One value of a series, in its window, with its number in the series (the first is 1).
 
+    `version` is that of the series; of a label that came late its record may name another, or none.
+    """
+
+    version: str
     metric: str
     plan: Plan
     value: float
@@ -74,7 +79,7 @@ class Publisher:
         plan = at.plan
         self._add(
             DriftDetected(
-                event_id=self._value_id(source, at, plan.rule, "drift_detected"),
+                event_id=self._value_id(at, plan.rule, "drift_detected"),
                 rule=plan.rule,
                 detector=plan.detector_name,
                 statistic=_finite(verdict.statistic),
@@ -90,12 +95,12 @@ class Publisher:
         """A value (or mean) below a retrain rule's minimum: `threshold_breached`, or drift where the rule says so."""
         rule = at.plan.minimum_rule
         if not at.plan.minimum_is_drift:
-            identity = self._value_id(source, at, rule, "threshold_breached")
+            identity = self._value_id(at, rule, "threshold_breached")
             self._add(ThresholdBreached(event_id=identity, rule=rule, threshold=minimum, **self._of_value(source, at)))
             return
         self._add(
             DriftDetected(
-                event_id=self._value_id(source, at, rule, "drift_detected"),
+                event_id=self._value_id(at, rule, "drift_detected"),
                 rule=rule,
                 detector="threshold",
                 statistic=at.value,
@@ -143,17 +148,16 @@ class Publisher:
     def _of_value(self, source: Source, at: Value) -> dict[str, Any]:
         return {
             "model_name": self._state.model,
-            "model_version": source.message.model_version,
+            "model_version": at.version,
             "timestamp": source.message.timestamp,
             "metric": at.metric,
-            "value": at.value,
+            "value": math.sqrt(at.value) if at.plan.is_root else at.value,
             "window": summary_of(at.plan, at.window, at.span),
             "cause": source.cause,
         }
 
-    def _value_id(self, source: Source, at: Value, rule: str, kind: str) -> str:
-        version = source.message.model_version
-        return output_id(STAGE, self._state.model, version, at.metric, "", rule, kind, at.number)
+    def _value_id(self, at: Value, rule: str, kind: str) -> str:
+        return output_id(STAGE, self._state.model, at.version, at.metric, "", rule, kind, at.number)
 
     def _common(self, kind: str, version: str, time: datetime) -> dict[str, Any]:
         self._state.sequence += 1
@@ -174,7 +178,13 @@ def retirement(state: MonitorState, order: OperatorAction) -> list[Output]:
     publish = Publisher(state)
     text = f"the model was retired by {order.actor}" + (f": {order.note}" if order.note else "")
     version = state.versions[-1].name if state.versions else state.last_version
-    firing = {"silence": state.silent, "metric_limit": state.metrics_capped, "out_of_range": _strayed(state)}
+    firing = {
+        "silence": state.silent,
+        "metric_limit": state.metrics_capped,
+        "out_of_range": _strayed(state),
+        "waiting_limit": state.waiting is not None and state.waiting.capped,
+        **{f"expired_{kind}": state.counts.get(f"expired_{kind}", 0) > 0 for kind in ("predictions", "labels")},
+    }
     for kind, fires in firing.items():
         if fires:
             publish.alert(kind, "info", text, version, order.timestamp, "resolved")
@@ -193,6 +203,8 @@ def _finite(statistic: float) -> float:
 
 def summary_of(plan: Plan, window: Summary, span: Span | None = None) -> WindowSummary:
     """A window as messages report it."""
+    if plan.is_root:
+        window = _root(window)
     return WindowSummary(
         size=plan.size,
         count=window.count,
@@ -203,3 +215,10 @@ def summary_of(plan: Plan, window: Summary, span: Span | None = None) -> WindowS
         begin=None if span is None or span.begin is None else EPOCH + span.begin * _MICROSECOND,
         end=None if span is None else EPOCH + span.end * _MICROSECOND,
     )
+
+
+def _root(window: Summary) -> Summary:
+    """Of squared errors in the errors' own unit: the mean's root, and by the delta method its deviation."""
+    root = math.sqrt(window.mean)
+    std = min(window.std / (2 * root), sys.float_info.max) if root else 0.0
+    return Summary(window.count, root, std, math.sqrt(window.min), math.sqrt(window.max))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
 from agents.drift import Detector, WindowDetector, make_detector
+from agents.monitor.outcomes import OUTCOME_METRICS, Scalar
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
+from agents.settings.rules import OUTCOME_ERRORS
 
 SCORE = "score"
 ERROR = "error"
+RMSE = "rmse"
 AVERAGE_PRECISION_RECALL = "average_precision_recall"
 
 
@@ -39,6 +43,10 @@ class Plan:
     watched: str
     #: Whether anything is asked of its values as they come.
     is_measured: bool
+    #: Of squared errors: what is told of a window is its root.
+    is_root: bool = False
+    #: The class that precision and recall are of.
+    positive: Scalar = 1
 
     @property
     def detector_name(self) -> str:
@@ -54,12 +62,16 @@ class Plans:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        #: How long predictions and labels wait for each other, in microseconds, and how many of them may.
+        self.horizon = settings.label_horizon // timedelta(microseconds=1)
+        self.waiting_limit = settings.label_limit
         self._rules = (*settings.monitor, *settings.retrain)
         self._detectors = {rule.name: _detector(rule) for rule in settings.monitor}
         self._alike = {rule.models for rule in self._rules} <= {"*"}
         self._everything = frozenset({"*"})
         self._matching = lru_cache(maxsize=65_536)(self._patterns_matching)
         self._plan = lru_cache(maxsize=65_536)(self._make_plan)
+        self._outcomes = lru_cache(maxsize=65_536)(self._make_outcomes)
 
     def of(self, model_name: str, metric: str) -> Plan:
         """The plan for one metric of one model."""
@@ -68,6 +80,17 @@ class Plans:
     def wants_average(self, model_name: str) -> bool:
         """Whether a rule asks for (precision + recall) / 2 of this model."""
         return self.of(model_name, AVERAGE_PRECISION_RECALL).minimum is not None
+
+    def of_outcomes(self, model_name: str) -> tuple[tuple[str, Scalar], ...]:
+        """The metrics to be taken from labelled predictions of a model, with their positive class.
+
+        Errors always, the others where a rule asks for them.
+        """
+        return self._outcomes(self._everything if self._alike else self._matching(model_name))
+
+    def _make_outcomes(self, matching: frozenset[str]) -> tuple[tuple[str, Scalar], ...]:
+        plans = {metric: self._plan(matching, metric) for metric in OUTCOME_METRICS}
+        return tuple((name, plan.positive) for name, plan in plans.items() if name == ERROR or plan.is_measured)
 
     def _patterns_matching(self, model_name: str) -> frozenset[str]:
         return frozenset(rule.models for rule in self._rules if rule.matches(model_name))
@@ -86,7 +109,7 @@ class Plans:
             detector=detector,
             window_detector=detector if isinstance(detector, WindowDetector) else None,
             takes_ratios=getattr(detector, "bounded", False),
-            higher_is_better=metric != ERROR if watch is None else watch.higher_wins,
+            higher_is_better=metric not in OUTCOME_ERRORS if watch is None else watch.higher_wins,
             minimum=minimum,
             of_mean=retrain is not None and retrain.of == "mean",
             minimum_rule="" if retrain is None else retrain.name,
@@ -95,6 +118,8 @@ class Plans:
             and retrain.average_precision_recall_is_drift,
             watched="" if watch is None else _watched(watch),
             is_measured=watch is not None or minimum is not None,
+            is_root=metric == RMSE,
+            positive=1 if watch is None else watch.positive,
         )
 
 
@@ -103,7 +128,9 @@ def _minimum(rule: RetrainRule, metric: str) -> float | None:
 
 
 def _watched(rule: MonitorRule) -> str:
-    asked = (rule.window.size, rule.window.min_samples, *rule.detector_meant)
+    asked: tuple[object, ...] = (rule.window.size, rule.window.min_samples, *rule.detector_meant)
+    if rule.positive != 1:  # left out where it is the default: what is watched already goes on
+        asked += (rule.positive,)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
+from agents.monitor.joining import Waiting, due_at
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.state import Model, Series, Version, panes_of
 from agents.monitor.times import Times, microseconds, stride
@@ -52,6 +53,8 @@ def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
     first = messages[0]
     if state.silent or not state.versions or type(first) is not CompactMetrics or plans.wants_average(state.model):
         return 0
+    if state.waiting is not None and _is_anything_due(state.waiting, messages, plans.horizon):
+        return 0
     version = state.versions[-1]
     places = _places(tuple([value is None for value in _ratios(first)]), tuple(first.extras))
     lanes = _lanes(places, version, state.model, plans)
@@ -62,6 +65,13 @@ def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
         state.counts["metrics"] = state.counts.get("metrics", 0) + taken
         state.clock, state.last_version = run.clock, version.name
     return taken
+
+
+def _is_anything_due(waiting: Waiting, messages: Sequence[object], horizon: int) -> bool:
+    """Whether something that waits is to be given up by the time of the latest of these, the first being compact."""
+    latest = max([message.timestamp for message in messages if type(message) is CompactMetrics])
+    due = due_at(waiting, horizon)
+    return due is not None and (instant(latest) - EPOCH) // _MICROSECOND >= due
 
 
 @lru_cache(maxsize=10_000)

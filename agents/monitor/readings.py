@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import ne
 from typing import Literal
 
-from agents.monitor.plan import AVERAGE_PRECISION_RECALL, ERROR, SCORE
+from agents.monitor import outcomes
+from agents.monitor.outcomes import Scalar, values_of
+from agents.monitor.plan import AVERAGE_PRECISION_RECALL, SCORE
 from schemas.message import Message
 from schemas.metrics import DataQualityIssue, InferenceFailure, Metrics, Outcomes, SchemaDrift, ValidationScore
 
@@ -14,10 +15,11 @@ Reading = tuple[str, Sequence[float]]
 Notice = tuple[str, Literal["warning", "error"], str]
 
 
-def readings(message: Message, with_average: bool) -> list[Reading]:
-    """(metric, values) of every number in a message, in a fixed order; `error` is 0 or 1 for each outcome.
+def readings(message: Message, with_average: bool, of_outcomes: Sequence[tuple[str, Scalar]]) -> list[Reading]:
+    """(metric, values) of every number in a message, in a fixed order.
 
-    `with_average` adds (precision + recall) / 2 where both came.
+    `with_average` adds (precision + recall) / 2 where both came; `of_outcomes`: which metrics to take from labelled
+    predictions, each with its positive class.
     """
     if isinstance(message, Metrics):
         found: list[Reading] = [(metric, (value,)) for metric, value in message.values().items()]
@@ -25,10 +27,16 @@ def readings(message: Message, with_average: bool) -> list[Reading]:
             found.append((AVERAGE_PRECISION_RECALL, ((message.precision + message.recall) / 2,)))
         return found
     if isinstance(message, Outcomes):
-        return [(ERROR, list(map(float, map(ne, message.y_true, message.y_pred))))]
+        return outcome_readings(outcomes.Outcomes(message.y_true, message.y_pred, message.scores), of_outcomes)
     if isinstance(message, ValidationScore):
         return [(SCORE, (message.score,))]
     return []
+
+
+def outcome_readings(columns: outcomes.Outcomes, wanted: Sequence[tuple[str, Scalar]]) -> list[Reading]:
+    """(metric, values) of labelled predictions, where they say something of the metric."""
+    found = [(metric, values_of(metric, columns, positive)) for metric, positive in wanted]
+    return [(metric, values) for metric, values in found if values]
 
 
 def notice_of(message: Message) -> Notice | None:

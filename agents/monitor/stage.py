@@ -9,11 +9,12 @@ from typing import Annotated, cast
 from pydantic import Field
 
 from agents.monitor.batch import Batch
+from agents.monitor.joining import due_at
 from agents.monitor.outputs import STAGE, retirement
 from agents.monitor.plan import Plans
 from agents.monitor.quick import LONGEST, take_quietly
-from agents.monitor.state import Model, MonitorState, decode_state, discard_windows, encode_state
-from agents.monitor.upgrade import FORMAT as FORMER
+from agents.monitor.state import Model, MonitorState, decode_state, discard_parts, encode_state
+from agents.monitor.upgrade import FORMAT as FIRST
 from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
 from schemas.compact import CompactMetrics, compact_parser
@@ -93,7 +94,7 @@ class MonitorStage:
             return state, outputs
         order = cast(OperatorAction, cast(Event, inputs[batch.retired]).message)
         outputs += retirement(state.state, order)
-        discard_windows(state)
+        discard_parts(state)
         state, rest = self.new_state(state.state.model, state.parts), inputs[batch.retired + 1 :]
         if not rest:
             return state, outputs
@@ -108,13 +109,21 @@ class MonitorStage:
         return encode_state(state.state) if state.state.counts else None
 
     def decode_state(self, key: str, data: bytes, parts: Parts) -> Model:
-        """What `encode_state` wrote, now or in the first release; raises ValueError for anything else."""
-        state = upgraded(data, parts) if data[:1] == FORMER else decode_state(data)
+        """What `encode_state` wrote, now or in an earlier release; raises ValueError for anything else."""
+        state = upgraded(data, parts) if data[:1] == FIRST else decode_state(data)
         return Model(state, parts)
 
     def deadline(self, state: Model) -> int | None:
-        """When silence would begin, in milliseconds of the tick clock; None for a model that sends no heartbeats."""
+        """When something happens without a record, in milliseconds of the tick clock; None if nothing would.
+
+        Silence begins, or what waits for a partner is to be given up: of a model that sends heartbeats. Others would
+        make a backtest step through time record by record for what their next record brings about as well.
+        """
         model = state.state
-        if model.silent or not model.sends_heartbeats:
+        if not model.sends_heartbeats:
             return None
-        return model.clock + self._timeout
+        deadlines = [] if model.silent else [model.clock + self._timeout]
+        if (due := due_at(model.waiting, self._plans.horizon)) is not None and model.waiting is not None:
+            ahead = -(-max(due - model.event_time, 0) // 1_000)
+            deadlines.append(max(model.clock + ahead, model.waiting.resume))
+        return min(deadlines, default=None)

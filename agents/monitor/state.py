@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from agents.monitor.joining import Waiting, entries_of
 from schemas.status import ModelState
 from streams.parts import Parts
 from streams.windows import CountWindow, WindowHead
@@ -16,7 +17,10 @@ MAX_VERSIONS: Final = 3
 #: Distinct metrics kept per version: with an open pane each, a model's state stays well below Kafka's 1 MiB a record.
 MAX_METRICS: Final = 50
 
-FORMAT: Final = b"\x02"
+FORMAT: Final = b"\x03"
+
+#: The format before, whose fields are the first of today's: the others are as in a new state.
+FORMER: Final = b"\x02"
 
 
 class Watching(msgspec.Struct, array_like=True):
@@ -68,7 +72,7 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
     `versions`: the one seen longest ago first. `counts`: records by type. `sequence` numbers outputs that belong to no
     single value. `event_time`: the greatest, in microseconds since the epoch. `clock`: the tick clock, in milliseconds,
     at the last record. `retired`: no series that has been dropped had numbered its values beyond this. `begun`: how
-    many series there ever were.
+    many series there ever were. `waiting`: predictions and labels that have no partner yet; None before the first came.
     """
 
     model: str
@@ -83,6 +87,7 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
     metrics_capped: bool = False
     retired: int = 0
     begun: int = 0
+    waiting: Waiting | None = None
 
 
 class Model(NamedTuple):
@@ -102,8 +107,10 @@ def window_of(series: Series, parts: Parts) -> CountWindow:
     return CountWindow.of(series.window, panes_of(series, parts))
 
 
-def discard_windows(model: Model) -> None:
-    """Delete what the windows of a model keep beside its state."""
+def discard_parts(model: Model) -> None:
+    """Delete what a model keeps beside its state."""
+    if model.state.waiting is not None:
+        entries_of(model.state.waiting, model.parts).discard()
     for version in model.state.versions:
         for series in version.series.values():
             window_of(series, model.parts).discard()
@@ -120,6 +127,6 @@ def encode_state(state: MonitorState) -> bytes:
 
 def decode_state(data: bytes) -> MonitorState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
-    if data[:1] != FORMAT:
+    if data[:1] not in (FORMAT, FORMER):
         raise ValueError(f"monitor state: expected format {FORMAT[0]}, got {data[:1]!r}: from another version of this")
     return _decode(memoryview(data)[1:])

@@ -21,6 +21,9 @@ WRONG: Final = "wrong_detector"
 
 _ERROR: Final = "error"
 
+#: Metrics that are streams of zeros and ones, for which `recommended` takes the detector of errors.
+_BINARY: Final = (_ERROR, "outcomes.accuracy", "outcomes.precision", "outcomes.recall", "outcomes.f1_score")
+
 #: What a detector that looks at the rule's window takes from there.
 _OF_WINDOW: Final = ("size", "min_samples")
 
@@ -73,7 +76,7 @@ def _silent(name: str, given: Mapping[str, Any], metric: str, higher_wins: bool)
 
 
 def _kind(metric: str) -> Any:
-    return "errors" if metric == _ERROR else "metric"
+    return "errors" if metric in _BINARY else "metric"
 
 
 @lru_cache

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_events: bool = False
     heartbeat_timeout: PositiveDuration = timedelta(minutes=5)
+    label_horizon: PositiveDuration = timedelta(days=14)
+    label_limit: Annotated[WholeNumber, Field(ge=1)] = 1_000_000
     agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split)] = list(AGENTS)
     retrain_budget_per_hour: Annotated[WholeNumber, Field(ge=1)] | None = None
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])

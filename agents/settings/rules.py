@@ -25,10 +25,16 @@ from agents.settings.promotion import PromotionSettings
 from agents.tuner.space import parse_space
 from streams.duration import Duration, PositiveDuration
 
-RATIO_METRICS = ("accuracy", "precision", "recall", "f1_score", "error")
-"""Metrics that lie in [0, 1]; "error" is the share of wrong predictions among outcomes."""
+OUTCOME_SHARES = ("outcomes.accuracy", "outcomes.precision", "outcomes.recall", "outcomes.f1_score")
+"""Metrics of labelled predictions that are shares of right ones: each outcome adds zeros and ones."""
 
-METRICS = (*RATIO_METRICS, "score")
+OUTCOME_ERRORS = ("error", "log_loss", "mae", "rmse")
+"""Metrics of labelled predictions of which less is better; "error" is the share of wrong ones."""
+
+RATIO_METRICS = ("accuracy", "precision", "recall", "f1_score", "error", *OUTCOME_SHARES)
+"""Metrics that lie in [0, 1]."""
+
+METRICS = (*RATIO_METRICS, "log_loss", "mae", "rmse", "score")
 """Metrics by name; any other number of a `metrics` message is "extras.NAME". "score" is a validation score's."""
 
 _OBJECTIVE = re.compile(r"[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?")
@@ -75,6 +81,7 @@ def _false_is_none(value: object) -> object:
 Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
 MetricName = Annotated[str, BeforeValidator(_metric_name)]
 Options = Annotated[dict[str, bool | int | float | str], Field(max_length=100)]
+ClassLabel = bool | int | float | Annotated[str, Field(max_length=1_000)]
 Pattern = Annotated[str, Field(min_length=1, max_length=249)]
 
 
@@ -131,7 +138,7 @@ class DetectorSettings(Table):
 
 
 def _higher_wins(metric: str, higher_is_better: bool | None) -> bool:
-    return metric != "error" if higher_is_better is None else higher_is_better
+    return metric not in OUTCOME_ERRORS if higher_is_better is None else higher_is_better
 
 
 class MonitorRule(Rule):
@@ -139,6 +146,7 @@ class MonitorRule(Rule):
 
     metric: MetricName = "accuracy"
     higher_is_better: bool | None = None
+    positive: ClassLabel = 1
     window: WindowSettings = WindowSettings()
     detector: DetectorSettings = DetectorSettings()
 
@@ -156,7 +164,7 @@ class MonitorRule(Rule):
 
     @property
     def higher_wins(self) -> bool:
-        """`higher_is_better`, or where it is not set what the metric's name says: only for "error" is less better."""
+        """`higher_is_better`, or where it is not set what the metric's name says: of errors less is better."""
         return _higher_wins(self.metric, self.higher_is_better)
 
     @property

@@ -13,7 +13,7 @@ from agents.settings import Settings
 from schemas.drift import DriftDetected, ExternalDrift
 from schemas.internal import OperatorAction
 from schemas.message import Message
-from schemas.metrics import InferenceFailure, Metrics, Outcomes
+from schemas.metrics import InferenceFailure, Label, Metrics, Outcomes, Prediction
 from streams.stage import Input, Tick
 from tests.monitor.driving import MODEL, Driven, accuracies, at, heartbeat, of_type, score
 
@@ -22,20 +22,25 @@ SETTINGS = Settings(
         {"window": {"size": 8, "min_samples": 3}, "detector": {"threshold": 1.5}},
         {"metric": "error", "window": {"size": 6, "min_samples": 3}, "detector": {"threshold": 1.5}},
         {"metric": "recall", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
+        {"metric": "rmse", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
     ],
     retrain=[{"min": {"accuracy": 0.5, "score": 0.5}, "min_average_precision_recall": 0.6}],
     heartbeat_timeout="10s",
+    label_horizon="15s",
+    label_limit=7,
 )
 
 VALUES = st.sampled_from([0.9, 0.91, 0.92, 0.5, 0.1, 1.0])
 VERSIONS = st.sampled_from(["1", "1", "1", "1", "", "2", "3", "4"])
 OPTIONAL = st.none() | VALUES
+IDS = st.sampled_from([f"p{number}" for number in range(12)])
 
 
 @st.composite
 def messages(draw: st.DrawFn) -> Message:
     version, second = draw(VERSIONS), draw(st.integers(0, 100))
-    kind = draw(st.sampled_from(["metrics"] * 6 + ["outcomes", "score", "heartbeat", "failure", "external", "reset"]))
+    kinds = ["metrics"] * 6 + ["outcomes", "score", "heartbeat", "failure", "external", "reset"]
+    kind = draw(st.sampled_from(kinds + ["prediction", "label"] * 2))
     common: dict[str, Any] = {"model_name": MODEL, "model_version": version, "timestamp": at(second)}
     if kind == "metrics":
         accuracy, precision, recall = draw(VALUES), draw(OPTIONAL), draw(OPTIONAL)
@@ -43,6 +48,10 @@ def messages(draw: st.DrawFn) -> Message:
     if kind == "outcomes":
         predicted: list[bool | int | float | str] = draw(st.lists(st.integers(0, 1), min_size=1, max_size=12))
         return Outcomes(**common, y_true=[1] * len(predicted), y_pred=predicted)
+    if kind == "prediction":
+        return Prediction(**common, prediction_id=draw(IDS), y_pred=draw(st.integers(0, 3)))
+    if kind == "label":
+        return Label(**common, prediction_id=draw(IDS), y_true=draw(st.integers(0, 3)))
     if kind == "score":
         return score(draw(VALUES), second)
     if kind == "heartbeat":

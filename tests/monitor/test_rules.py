@@ -8,7 +8,7 @@ import pytest
 from agents.settings import Settings
 from schemas.drift import DriftDetected, ExternalDrift, ThresholdBreached
 from schemas.message import Message
-from schemas.metrics import Label, Metrics, Outcomes, Prediction
+from schemas.metrics import Metrics, Outcomes
 from schemas.status import ModelStatus
 from tests.monitor.driving import CALM, MODEL, Driven, accuracies, alerts, at, metrics, of_type, score, small
 
@@ -141,14 +141,6 @@ def test_a_cause_has_the_id_that_the_record_brought_or_one_made_from_its_content
         causes.append(of_type(DriftDetected, driven.outputs)[-1].cause.event_id)
     assert causes[0] == "mine"
     assert causes[1] == causes[2] != causes[3]
-
-
-def test_predictions_and_labels_are_counted_and_no_more() -> None:
-    driven = Driven()
-    prediction = Prediction(model_name=MODEL, timestamp=at(0), prediction_id="p", y_pred=1)
-    driven.feed(prediction, Label(model_name=MODEL, timestamp=at(1), prediction_id="p", y_true=1))
-    assert driven.outputs == []
-    assert driven.state.counts == {"prediction": 1, "label": 1}
 
 
 def test_metrics_beyond_the_cap_are_not_kept_and_that_is_told_once() -> None:

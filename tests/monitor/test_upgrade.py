@@ -8,6 +8,7 @@ import json
 import re
 
 from agents.monitor.stage import MonitorStage
+from agents.monitor.state import FORMAT
 from agents.settings import Settings
 from streams.parts import MemoryTable
 from streams.processor import Processor
@@ -80,4 +81,4 @@ def test_a_state_of_the_first_release_goes_on_as_it_would_have_there() -> None:
     assert [message.type for message in messages] == ["model_status", "model_status", "drift_detected", "model_status"]
     said = re.sub(SINCE_THEN, b"", b"".join(message.to_json() for message in messages))
     assert hashlib.sha256(said).hexdigest() == SAID_THEN
-    assert table[b"m"][:1] == b"\x02"
+    assert table[b"m"][:1] == FORMAT

@@ -290,7 +290,7 @@ def test_a_mistake_is_one_line_that_names_the_place_and_what_was_expected(
 
 @pytest.mark.parametrize("text", ["[[monitor]]\nmetric = 'acc'", "[[retrain]]\nmin = {acc = 0.5}"])
 def test_an_unknown_metric_is_told_which_there_are(text: str, in_an_empty_folder: Path) -> None:
-    assert "f1_score, error, score or \"extras.NAME\", got 'acc'" in refused(text, in_an_empty_folder)
+    assert "log_loss, mae, rmse, score or \"extras.NAME\", got 'acc'" in refused(text, in_an_empty_folder)
 
 
 def test_what_is_missing_in_a_tune_rule_is_named(in_an_empty_folder: Path) -> None:
