@@ -138,7 +138,7 @@ def degrade(pixels: Pixels, kind: str = "camera") -> Pixels:
     if kind not in DEGRADATIONS:
         raise ValueError(f"unknown degradation {kind!r}; known are: {', '.join(DEGRADATIONS)}")
     sigma, degrees, contrast = DEGRADATIONS[kind]
-    from scipy import ndimage  # type: ignore[import-untyped]
+    from scipy import ndimage
 
     images = pixels.reshape(-1, 8, 8)
     if degrees:
