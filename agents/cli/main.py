@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from agents.cli import backtest, demo, dlq, lineage, models, operate, rebuild, runs, schemas, topics, worker
+from agents.cli import backtest, demo, dlq, lineage, models, operate, rebuild, record, runs, schemas, topics, worker
 from agents.cli.failures import BadInput, CommandFailed
 from agents.settings import SettingsError
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(backtest.backtest)
+app.command()(record.record)
 app.command()(lineage.lineage)
 app.command()(operate.retrain)
 app.command()(operate.pause)

@@ -8,11 +8,11 @@ gives a `SourceRecord` for each event (in a recording also `TimePassed`), one at
 from __future__ import annotations
 
 from agents.backtest.sources.events import UNNAMED, EventLike, records_of
-from agents.backtest.sources.items import Item, Recorded, SourceError, SourceRecord, TimePassed
 from agents.backtest.sources.layouts import LAYOUTS
 from agents.backtest.sources.lines import read_lines
 from agents.backtest.sources.mapping import ColumnMapping, parse_mapping
 from agents.backtest.sources.source import EXTENSIONS, Source, open_source
+from agents.recording.items import Item, Recorded, SourceError, SourceRecord, TimePassed
 
 __all__ = [
     "EXTENSIONS",

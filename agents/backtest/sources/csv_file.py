@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from agents.backtest.sources.compressed import Damaged, open_bytes
-from agents.backtest.sources.items import SourceError, SourceRecord
 from agents.backtest.sources.mapping import ColumnMapping, check_columns
 from agents.backtest.sources.rows import CHUNK_ROWS, RowMessages
+from agents.recording.compressed import Damaged, open_bytes
+from agents.recording.items import SourceError, SourceRecord
 
 #: A longer cell, most likely one whose quote is never closed, is refused; so is a longer first line.
 _LONGEST = 2**20

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from agents.backtest.sources.items import Item, SourceRecord, TimePassed
+from agents.recording.items import Item, SourceRecord, TimePassed
 from schemas.message import Message
 from streams.records import Record
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from agents.backtest.sources.csv_file import read_csv
-from agents.backtest.sources.items import Item, SourceError
 from agents.backtest.sources.mapping import ColumnMapping
+from agents.recording.items import Item, SourceError
 
 Layout = Callable[[Path, list[Path], ColumnMapping], Iterator[Item]]
 """`layout(root, files, mapping)`: root as it was named, the files in it; the mapping's constants and times count."""

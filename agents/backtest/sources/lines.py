@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from agents.backtest.sources.compressed import Damaged, open_bytes
-from agents.backtest.sources.items import SourceError, SourceRecord
+from agents.recording.compressed import CutShort, Damaged, open_bytes
+from agents.recording.items import SourceError, SourceRecord
 from schemas.parse import MAX_SIZE
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -29,13 +29,16 @@ def read_lines(path: Path) -> Iterator[SourceRecord]:
             yield SourceRecord(name, 0, number, 0, None, content)
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: Path, may_be_cut_short: bool = False) -> Iterator[tuple[int, bytes]]:
     """Each line with its number, from 1, without a byte order mark. Raises SourceError with the line reached."""
     number = 0
     try:
         with open_bytes(path) as file:
             for number, line in enumerate(_bounded_lines(file), start=1):
                 yield number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+    except CutShort as problem:
+        if not may_be_cut_short:
+            raise SourceError(f"{path}: after line {number}: {problem}") from None
     except Damaged as problem:
         raise SourceError(f"{path}: after line {number}: {problem}") from None
     except OSError as problem:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agents.backtest.sources.items import SourceError
+from agents.recording.items import SourceError
 from schemas.metrics import RATIOS
 
 #: Fields by what their cells hold: a number, a time, a name, or whatever a class label may be.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agents.backtest.sources.items import SourceError, SourceRecord
 from agents.backtest.sources.mapping import ColumnMapping, check_columns
 from agents.backtest.sources.rows import CHUNK_ROWS, RowMessages
+from agents.recording.items import SourceError, SourceRecord
 
 
 def read_parquet(path: Path, mapping: ColumnMapping) -> Iterator[SourceRecord]:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from agents.backtest.sources.cells import Texts, converter_for
-from agents.backtest.sources.items import SourceError, SourceRecord
 from agents.backtest.sources.mapping import GROUPS, ColumnMapping
 from agents.backtest.sources.outcomes import OutcomeBatches
+from agents.recording.items import SourceError, SourceRecord
 
 #: How many rows a reader hands over together.
 CHUNK_ROWS = 1_000

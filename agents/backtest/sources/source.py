@@ -1,16 +1,21 @@
-"""SOURCE as people name it: a file, or a folder of files."""
+"""SOURCE as people name it: a file, a folder of files, or topics on Kafka."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from agents.backtest.sources.csv_file import read_csv
-from agents.backtest.sources.items import Item, Recorded, SourceError
 from agents.backtest.sources.layouts import LAYOUTS
 from agents.backtest.sources.lines import read_lines
 from agents.backtest.sources.mapping import ColumnMapping
 from agents.backtest.sources.parquet_file import read_parquet
+from agents.backtest.sources.recording import read_header, read_recording, recorded_of
+from agents.recording.files import parts_of
+from agents.recording.format import Header
+from agents.recording.items import Item, Recorded, SourceError
+
+KAFKA = "kafka://"
 
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES: dict[str, Callable[[Path, ColumnMapping], Iterator[Item]]] = {
@@ -35,11 +40,16 @@ class Source:
 def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: str | None = None) -> Source:
     """The source that `spec` names; `mapping` says what the columns of tables are, `layout` is a ready one.
 
-    `spec`: a file with one of the `EXTENSIONS`, or a folder of such (all below it, by name). Raises SourceError for
-    what cannot be: no such file, another extension, a table without a mapping, a layout that does not exist; the
-    columns are looked at when it is read.
+    `spec`: a file with one of the `EXTENSIONS`, a folder of such (all below it, by name), or
+    `kafka://HOST:PORT[,…]/TOPIC[,TOPIC…]?from=…&to=…`; what was recorded in several files is named as if it were one.
+    Raises SourceError for what cannot be: no such file, another extension, a table without a mapping, a layout that
+    does not exist; the columns are looked at when it is read.
     """
     mapping = mapping or ColumnMapping()
+    if isinstance(spec, str) and spec.startswith(KAFKA):
+        from agents.backtest.sources.kafka import kafka_source
+
+        return kafka_source(spec)
     root = Path(spec)
     files = _files(root)
     if layout is not None:
@@ -51,13 +61,27 @@ def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: 
         if not mapping.columns:
             raise SourceError(f"{spec}: which column is what? give --map FIELD=COLUMN,… (or --layout)")
         mapping.type  # noqa: B018 - raises now rather than at the first row
-    return Source(str(spec), lambda: _read(files, mapping))
+    headers = {file: read_header(file) for file in files if _extension(file) in _LINES}
+    return Source(str(spec), lambda: _read(files, headers, mapping), _recorded(str(spec), files, headers))
 
 
-def _read(files: list[Path], mapping: ColumnMapping) -> Iterator[Item]:
+def _read(files: list[Path], headers: Mapping[Path, Header | None], mapping: ColumnMapping) -> Iterator[Item]:
     for file in files:
         read = _TABLES.get(_extension(file))
-        yield from read_lines(file) if read is None else read(file, mapping)
+        if read is not None:
+            yield from read(file, mapping)
+        else:
+            yield from read_lines(file) if headers[file] is None else read_recording(file)
+
+
+def _recorded(spec: str, files: list[Path], headers: Mapping[Path, Header | None]) -> Recorded | None:
+    """What recordings know of themselves, which must be the same in all files."""
+    found = [recorded_of(header) for header in headers.values() if header is not None]
+    if not found:
+        return None
+    if len(found) < len(files) or any(each != found[0] for each in found):
+        raise SourceError(f"{spec}: holds several recordings, or other files beside one; name them one by one")
+    return found[0]
 
 
 def _files(root: Path) -> list[Path]:
@@ -67,11 +91,12 @@ def _files(root: Path) -> list[Path]:
         if not found:
             raise SourceError(f"{root}: no file in this folder is named {_listed()}")
         return found
-    if not root.exists():
-        raise SourceError(f"{root}: cannot be read: No such file or directory")
     if not _extension(root):
-        raise SourceError(f"{root}: expected a file named {_listed()}")
-    return [root]
+        if root.exists():
+            raise SourceError(f"{root}: expected a file named {_listed()}")
+    elif files := parts_of(root) if _extension(root) in _LINES else [root] * root.exists():
+        return files
+    raise SourceError(f"{root}: cannot be read: No such file or directory")
 
 
 def _listed() -> str:

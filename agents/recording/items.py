@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
+from streams.origin import INTERNAL
 from streams.records import Headers
 
 
@@ -48,11 +50,16 @@ Item = SourceRecord | TimePassed
 class Recorded:
     """What a recording tells of where it was made.
 
-    `partitions` is how many the stage's topics had: state and ticks are kept apart by partition, as in the worker.
-    `ordered_by` are the stages by whose cuts it is ordered; of those, forwarded copies (records of the topic
-    `{topic_prefix}{stage}-internal`) are in the recording, so that what the processor itself forwards is to be dropped.
+    `topics`: how many partitions each has, by its name on Kafka. `ordered_by`: the stages by whose cuts it is ordered.
+    Of those the copies that a worker forwarded are in the recording (on `{topic_prefix}{stage}-internal`), each where
+    it was processed, so that what a processor forwards once more is to be dropped; and so are their ticks. State and
+    ticks are kept apart by partition, as in the worker.
     """
 
     topic_prefix: str
-    partitions: int
+    topics: Mapping[str, int]
     ordered_by: tuple[str, ...] = ()
+
+    def partitions_of(self, stage: str) -> int:
+        """How many partitions the inputs of a stage in `ordered_by` had."""
+        return self.topics[f"{self.topic_prefix}{stage}{INTERNAL}"]
