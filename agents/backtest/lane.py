@@ -1,6 +1,6 @@
-"""The monitor over one partition of a recording: decoded and applied in batches, whose size changes nothing.
+"""The monitor over events whose order is their own, in one partition that holds every model: decoded and applied in batches, whose size changes nothing.
 
-Where no ticks were recorded, time is the events' own: the tick clock stands at how far the greatest event time so far
+Time is the events' own: the tick clock stands at how far the greatest event time so far
 is ahead of the first. A batch ends where a model's deadline comes, so that the model is woken before the record that
 showed it, as if records had come one by one.
 """
@@ -32,40 +32,32 @@ _TIMESTAMP = attrgetter("timestamp")
 
 
 class Lane:
-    """One stage's processor, and its clock. Records and ticks are to come in order."""
+    """One stage's processor, and its clock."""
 
     def __init__(
         self,
         stage: Stage[Any],
         patience_ms: int,
         applied: Callable[[Sequence[Input]], None] | None = None,
-        partition: int = 0,
-        partitions: int = 1,
     ) -> None:
         """No deadline may lie less than `patience_ms` after the record it follows from."""
         self._stage, self._patience = stage, patience_ms
-        self._processor = Processor(stage, partition, partitions, MemoryTable(), applied)
+        self._processor = Processor(stage, 0, 1, MemoryTable(), applied)
         self._first, self._latest = _NEVER, _NEVER
         self._clock = 0
         self._any_waits = False
 
-    def take(self, records: Sequence[Record], by_event_time: bool = True) -> list[Output | Forward]:
-        """Apply records; `by_event_time` lets time go by with them."""
+    def take(self, records: Sequence[Record]) -> list[Output | Forward]:
+        """Apply records (at least one), and let time go by with them."""
         decoded = decode_batch(self._stage, ListedRecords(records))
         times = _event_times(decoded.messages)
         greatest = np.maximum.accumulate(np.maximum(times, self._latest))
         decoded.records = _Timed(records, times, greatest)
-        if not by_event_time or not len(times):
-            return self._processor.apply(decoded)
         if self._first == _NEVER:
             self._first = int(next(iter(times[times != _NEVER]), _NEVER))
         self._latest = int(greatest[-1])
         self._any_waits |= Heartbeat in set(map(type, decoded.messages))
         return self._apply(decoded, np.where(greatest == _NEVER, 0, greatest - self._first))
-
-    def tick(self, milliseconds: int) -> list[Output | Forward]:
-        """Let time go by as it was recorded."""
-        return self._processor.tick(milliseconds)
 
     def _apply(self, decoded: Decoded, clocks: Milliseconds) -> list[Output | Forward]:
         """Apply records at whose places the clock stands as given."""

@@ -15,8 +15,9 @@ from datetime import timedelta
 from typing import Final
 
 from agents.backtest.lane import Lane
+from agents.backtest.recorded import RecordedStage
 from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
-from agents.backtest.sources import EventLike, Item, Recorded, Source, TimePassed, records_of
+from agents.backtest.sources import EventLike, Item, Source, TimePassed, records_of
 from agents.monitor.stage import MonitorStage
 from agents.retrain.budget import RetrainCandidate
 from agents.retrain.stage import RetrainStage
@@ -48,6 +49,18 @@ class Findings:
     drift: list[Message] = field(default_factory=list)
     alerts: list[Message] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+
+    def keep(self, outputs: Iterable[Output | Forward]) -> None:
+        """Keep what is wanted: no statuses, of which there is one for every change of every window."""
+        for output in outputs:
+            if isinstance(output, Forward) or output.message is None:
+                continue
+            if isinstance(output.message, DeadLetter):
+                self.dead_letters.append(output.message)
+            elif output.topic == "drift":
+                self.drift.append(output.message)
+            elif output.topic == "alerts":
+                self.alerts.append(output.message)
 
     def add(self, other: Findings) -> None:
         """Of another process, which had other models."""
@@ -95,65 +108,41 @@ def monitor(
 ) -> Findings:
     """Run the monitor over those events that are `chosen` (all of them)."""
     recorded = events.recorded if isinstance(events, Source) else None
-    run = _MonitorRun(settings, recorded, observer)
+    run: _Run | RecordedStage = _Run(settings, observer)
+    if recorded is not None and MonitorStage.name in recorded.ordered_by:
+        run = RecordedStage(MonitorStage(settings), recorded, observer)
+    found = Findings()
     for item in records_of(events):
-        if isinstance(item, TimePassed):
-            run.pass_time(item)
-        elif chosen is None or chosen(item):
-            run.add(item)
-    return run.finish()
+        if chosen is None or isinstance(item, TimePassed) or chosen(item):
+            found.keep(run.add(item))
+    found.keep(run.finish())
+    found.events_read = run.read
+    return found
 
 
-class _MonitorRun:
-    """The monitor's lanes: one for every partition of a recording that knows its order, else one for everything."""
+class _Run:
+    """The monitor over events whose order is their own, all in one lane."""
 
-    def __init__(self, settings: Settings, recorded: Recorded | None, observer: Observer | None) -> None:
-        stage = MonitorStage(settings)
-        self._is_ordered = recorded is not None and stage.name in recorded.ordered_by
-        self._partitions = recorded.partitions if recorded is not None and self._is_ordered else 1
+    def __init__(self, settings: Settings, observer: Observer | None) -> None:
         patience = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        self._lanes = [Lane(stage, patience, observer, number, self._partitions) for number in range(self._partitions)]
+        self._lane = Lane(MonitorStage(settings), patience, observer)
         self._batch: list[Record] = []
         self._bytes = 0
-        self._found = Findings()
+        self.read = 0
 
-    def add(self, record: Record) -> None:
-        self._found.events_read += 1
-        if self._batch and record.partition != self._batch[-1].partition and self._partitions > 1:
-            self._flush()
-        self._batch.append(record)
-        self._bytes += len(record.value or b"")
-        if len(self._batch) == BATCH_RECORDS or self._bytes >= BATCH_BYTES:
-            self._flush()
+    def add(self, item: Record | TimePassed) -> Sequence[Output | Forward]:
+        """Take a record in. What comes out belongs to the records so far, as far as they were not done yet."""
+        if isinstance(item, TimePassed):
+            return ()
+        self.read += 1
+        self._batch.append(item)
+        self._bytes += len(item.value or b"")
+        return self.finish() if len(self._batch) == BATCH_RECORDS or self._bytes >= BATCH_BYTES else ()
 
-    def pass_time(self, passed: TimePassed) -> None:
-        """A tick as it was recorded; of other stages there is nothing to be told."""
-        if self._is_ordered and passed.stage == MonitorStage.name:
-            self._flush()
-            self._take(self._lanes[passed.partition].tick(passed.milliseconds))
-
-    def finish(self) -> Findings:
-        self._flush()
-        return self._found
-
-    def _flush(self) -> None:
+    def finish(self) -> Sequence[Output | Forward]:
+        """What comes out of the records not done yet."""
         batch, self._batch, self._bytes = self._batch, [], 0
-        if batch:
-            lane = self._lanes[batch[0].partition if self._partitions > 1 else 0]
-            self._take(lane.take(batch, by_event_time=not self._is_ordered))
-
-    def _take(self, outputs: Iterable[Output | Forward]) -> None:
-        """Keep what is wanted. What is sent on comes again in an ordered recording; one lane alone sends nothing on."""
-        found = self._found
-        for output in outputs:
-            if isinstance(output, Forward) or output.message is None:
-                continue
-            if isinstance(output.message, DeadLetter):
-                found.dead_letters.append(output.message)
-            elif output.topic == "drift":
-                found.drift.append(output.message)
-            elif output.topic == "alerts":
-                found.alerts.append(output.message)
+        return self._lane.take(batch) if batch else ()
 
 
 def _decided(found: Findings, settings: Settings) -> BacktestResult:

@@ -1,0 +1,118 @@
+"""A stage over a recording that is ordered by its cuts: a processor for each partition, its order and its ticks.
+
+What a worker forwarded is in the recording twice: where the fleet wrote it, and, as a copy, where it was processed.
+What has no copy, for no worker had come so far, is forwarded here: at the end, or when very much waits for its copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from agents.recording.items import Recorded, SourceRecord, TimePassed
+from streams.origin import INTERNAL, Origin, forwarded_from
+from streams.parts import MemoryTable
+from streams.processor import Processor
+from streams.records import Forward, Output, Record
+from streams.stage import Input, Stage
+
+#: Records of a partition that are applied together.
+BATCH_RECORDS = 5_000
+
+#: Records that may wait for their copy; the older half is then forwarded.
+MOST_WAITING = 500_000
+
+
+class RecordedStage:
+    """Takes in a recording's items, in their order, and gives what the stage publishes."""
+
+    def __init__(
+        self, stage: Stage[Any], recorded: Recorded, applied: Callable[[Sequence[Input]], None] | None = None
+    ) -> None:
+        count = recorded.partitions_of(stage.name)
+        self._name, self._internal = stage.name, recorded.topic_prefix + stage.name + INTERNAL
+        self._topics = {recorded.topic_prefix + topic for topic in stage.topics}
+        self._processors = [Processor(stage, number, count, MemoryTable(), applied) for number in range(count)]
+        self._batches: list[list[Record]] = [[] for _ in range(count)]
+        #: Misplaced records by where they were written, each as its copy would be.
+        self._waiting: dict[Origin, SourceRecord] = {}
+        #: Misplaced records whose copies were passed before they were done.
+        self._early: set[Origin] = set()
+        #: By partition of origin: below this offset no copy is waited for.
+        self._forwarded = [0] * count
+        #: Records that a fleet wrote.
+        self.read = 0
+
+    def add(self, item: Record | TimePassed) -> list[Output]:
+        """Take an item in. What comes out belongs to the records so far, as far as they were not done yet."""
+        if isinstance(item, TimePassed):
+            return self._tick(item) if item.stage == self._name else []
+        if item.topic == self._internal:
+            if not self._is_due(item):
+                return []
+        elif item.topic in self._topics:
+            self.read += 1
+        else:
+            return []
+        batch = self._batches[item.partition]
+        batch.append(item)
+        return self._apply(item.partition) if len(batch) >= BATCH_RECORDS else []
+
+    def finish(self) -> list[Output]:
+        """What comes out of the records not done yet, and of those whose copies never came."""
+        outputs = [output for partition in range(len(self._batches)) for output in self._apply(partition)]
+        return outputs + self._forward(len(self._waiting))
+
+    def _tick(self, passed: TimePassed) -> list[Output]:
+        outputs = self._apply(passed.partition)
+        return outputs + self._published(self._processors[passed.partition].tick(passed.milliseconds))
+
+    def _apply(self, partition: int) -> list[Output]:
+        batch, self._batches[partition] = self._batches[partition], []
+        return self._published(self._processors[partition].process(batch)) if batch else []
+
+    def _published(self, outputs: Iterable[Output | Forward]) -> list[Output]:
+        published = []
+        for output in outputs:
+            if isinstance(output, Output):
+                published.append(output)
+            elif output.key is not None:
+                self._wait(output)
+        if len(self._waiting) > MOST_WAITING:
+            published += self._forward(MOST_WAITING // 2)
+        return published
+
+    def _wait(self, output: Forward) -> None:
+        copy = SourceRecord(
+            self._internal, output.partition, 0, output.timestamp, output.key, output.value, output.headers
+        )
+        origin = forwarded_from(copy)
+        if origin in self._early:
+            self._early.remove(origin)
+        elif origin is not None:
+            self._waiting[origin] = copy
+
+    def _is_due(self, copy: Record) -> bool:
+        """Whether a record of the internal topic is to be processed where it stands in the recording."""
+        try:
+            origin = forwarded_from(copy)
+        except ValueError:
+            return True  # the stage says what is wrong with it
+        if origin is None:
+            return True
+        if origin.topic in self._topics and origin.offset < self._forwarded[origin.partition]:
+            return False
+        if self._waiting.pop(origin, None) is None:
+            self._early.add(origin)
+        return True
+
+    def _forward(self, count: int) -> list[Output]:
+        """Forward the records that wait longest to where they belong."""
+        outputs = []
+        for origin in list(self._waiting)[:count]:
+            copy = self._waiting.pop(origin)
+            self._forwarded[origin.partition] = max(self._forwarded[origin.partition], origin.offset + 1)
+            self._batches[copy.partition].append(copy)
+        for partition in range(len(self._batches)):
+            outputs += self._apply(partition)
+        return outputs
