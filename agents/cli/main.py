@@ -16,7 +16,21 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from agents.cli import backtest, demo, dlq, lineage, models, operate, rebuild, record, runs, schemas, topics, worker
+from agents.cli import (
+    backtest,
+    demo,
+    dlq,
+    lineage,
+    models,
+    operate,
+    rebuild,
+    record,
+    replay,
+    runs,
+    schemas,
+    topics,
+    worker,
+)
 from agents.cli.failures import BadInput, CommandFailed
 from agents.settings import SettingsError
 
@@ -36,6 +50,7 @@ app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(backtest.backtest)
 app.command()(record.record)
+app.command()(replay.replay)
 app.command()(lineage.lineage)
 app.command()(operate.retrain)
 app.command()(operate.pause)

@@ -1,0 +1,236 @@
+"""`visutility replay`: a recording, or any other source, into topics on Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from agents.cli.failures import BadInput, CommandFailed
+from agents.cli.options import AsJson, Config, brokers_of, settings_of
+from agents.cli.output import print_json, print_line
+from agents.cli.sources import Constant, LayoutName, Map, ModelOption, SourceArgument, opened
+from agents.recording.items import TimePassed
+from agents.settings import Settings
+from streams.origin import INTERNAL
+
+if TYPE_CHECKING:
+    from agents.backtest.sources import Source
+    from agents.recording.replayer import Plan, Sent
+
+#: Seconds between two lines on how far it is.
+_TELL_EVERY = 5.0
+
+#: Days that `metrics` is kept, unless the topic is configured otherwise.
+_KEPT_DAYS = 7
+
+
+def replay(
+    source: SourceArgument,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Kafka, in place of bootstrap_servers.", metavar="HOST:PORT[,…]")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option("--speed", help="How many times as fast as it was; max: as fast as can be.", metavar="N|max")
+    ] = "1",
+    shift_to: Annotated[
+        str | None,
+        typer.Option(
+            "--shift-to", help="Move all times so that the first is this one: now, or a time.", metavar="TIME"
+        ),
+    ] = None,
+    topics: Annotated[
+        list[str] | None,
+        typer.Option("--topic", help="Which topics of a recording; by default metrics.", metavar="TOPIC"),
+    ] = None,
+    skip: Annotated[int, typer.Option("--skip", help="Leave out so many records: those that were sent.", min=0)] = 0,
+    mapping: Map = None,
+    model: ModelOption = None,
+    constants: Constant = None,
+    layout: LayoutName = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish recorded records again: keys, headers and partitions as they were, at the pace of their times.
+
+    Ctrl-C ends it in good order and says how to go on.
+
+    Examples: visutility replay june.jsonl.zst --to localhost:9092 --speed 60 --shift-to now
+
+    visutility replay events.csv --map timestamp=ts,accuracy=value --model fraud --to localhost:9092 --speed max
+    """
+    settings = settings_of(config, to)
+    brokers_of(settings)
+    read = opened(source, mapping, model, constants, layout)
+    from agents.cli import kafka
+    from agents.recording.items import SourceError
+    from agents.recording.replayer import Sent
+
+    plan = _plan(settings, read, topics or ["metrics"], _speed(speed), _time(shift_to), skip)
+    sent = Sent(skip)
+    try:
+        with shown(read, plan) as tell:
+            kafka.run(_replay(read, plan, sent, tell), settings)
+    except SourceError as problem:
+        raise BadInput(f"{problem}; {_how_far(sent)}") from None
+    except CommandFailed as problem:
+        raise CommandFailed(f"{problem}; {_how_far(sent)}") from None
+    if as_json:
+        print_json({**asdict(sent), "moved": sorted(sent.moved)})
+    else:
+        print_line(f"{sent.records} records sent" if sent.finished else f"stopped: {_how_far(sent)}")
+    if not sent.finished:
+        raise typer.Exit(1)
+
+
+async def _replay(read: Source, plan: Plan, sent: Sent, tell: Callable[[Sent], None]) -> None:
+    """Replay until SIGINT or SIGTERM; `sent` is kept up to date, whatever happens."""
+    from agents.recording.replayer import replay as run
+
+    loop, stop, warned = asyncio.get_running_loop(), asyncio.Event(), False
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def note(progress: Sent) -> None:
+        nonlocal warned
+        for name in (each.name for each in fields(progress)):
+            setattr(sent, name, getattr(progress, name))
+        if not warned and sent.first is not None:
+            warned = True
+            _warn(sent, plan)
+        tell(sent)
+
+    note(await run(read, plan, stop, note))
+
+
+def _warn(sent: Sent, plan: Plan) -> None:
+    if plan.shift_to is None and sent.first is not None and time.time() - sent.first > _KEPT_DAYS * 86_400:
+        _say(
+            f"the records are from {_instant(sent.first)}: retention may remove them; --shift-to now moves their times"
+        )
+    for topic in sorted(sent.moved):
+        _say(f"{topic} has another number of partitions than was recorded: keys decide where records go")
+
+
+def _how_far(sent: Sent) -> str:
+    return f"{sent.records} records are sent; --skip {sent.records} goes on after them"
+
+
+def _plan(
+    settings: Settings, read: Source, topics: list[str], speed: float | None, shift_to: float | None, skip: int
+) -> Plan:
+    from agents.recording.replayer import Plan
+
+    servers, prefix = settings.bootstrap_servers or "", settings.topic_prefix
+    if (recorded := read.recorded) is None:
+        if len(topics) != 1:
+            raise BadInput(f"{read.name} is no recording: its records go to one topic, give --topic once")
+        return Plan(servers, {}, {}, prefix + topics[0], speed, shift_to, skip)
+    chosen = {}
+    for topic in topics:
+        name = topic if topic in recorded.topics else recorded.topic_prefix + topic
+        if name not in recorded.topics or name.endswith(INTERNAL):
+            there = [each for each in recorded.topics if not each.endswith(INTERNAL)]
+            raise BadInput(f"{read.name} has no topic {topic!r} to replay: there are {', '.join(there) or 'none'}")
+        chosen[name] = prefix + name.removeprefix(recorded.topic_prefix)
+    return Plan(servers, chosen, recorded.topics, None, speed, shift_to, skip)
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise BadInput(f"--speed: expected max or a number above 0, such as 60 or 0.5, got {text!r}")
+    return speed
+
+
+def _time(text: str | None) -> float | None:
+    if text is None or text == "now":
+        return None if text is None else time.time()
+    from agents.recording.bounds import parse_bound
+    from agents.recording.items import SourceError
+
+    try:
+        moment = parse_bound("--shift-to", text)
+    except SourceError:
+        moment = None
+    if not isinstance(moment, datetime):
+        raise BadInput(f"--shift-to: expected now or a time such as 2025-06-01T12:00:00Z, got {text!r}")
+    return moment.timestamp()
+
+
+@contextmanager
+def shown(read: Source, plan: Plan) -> Iterator[Callable[[Sent], None]]:
+    """What shows on stderr how far it is: a bar on a terminal, a line now and then elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    total, seconds = _measured(read, plan)
+    columns = (
+        BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[records]:,} records"),
+        TextColumn("{task.fields[rate]:,.0f} a second"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        paced = plan.speed is not None
+        task = bar.add_task("", total=seconds if paced else total, records=plan.skip, rate=0.0)
+        began = time.monotonic()
+
+        def tell(sent: Sent) -> None:
+            at = (sent.time or 0.0) - (sent.first or 0.0) if paced else float(sent.records)
+            rate = (sent.records - plan.skip) / max(time.monotonic() - began, 0.001)
+            bar.update(task, completed=at, records=sent.records, rate=rate)
+
+        yield tell
+
+
+def _measured(read: Source, plan: Plan) -> tuple[float | None, float | None]:
+    """How many records there are, and how many seconds lie between the first and the latest; None where it costs much."""
+    if read.name.startswith("kafka://"):
+        return None, None
+    from agents.recording.retiming import time_of
+
+    count, first, last = 0, None, 0.0
+    for item in read:
+        if isinstance(item, TimePassed) or plan.topics.get(item.topic, plan.otherwise) is None:
+            continue
+        count += 1
+        if count > plan.skip and (at := time_of(item)) is not None:
+            first, last = at if first is None else first, max(last, at)
+    return float(count), None if first is None else last - first
+
+
+def _lines() -> Callable[[Sent], None]:
+    began = told = time.monotonic()
+    skipped: list[int] = []
+
+    def tell(sent: Sent) -> None:
+        nonlocal told
+        skipped.append(sent.records) if not skipped else None
+        if (now := time.monotonic()) - told >= _TELL_EVERY:
+            told = now
+            at = "" if sent.time is None else f", at {_instant(sent.time)}"
+            _say(f"{sent.records} records sent, {(sent.records - skipped[0]) / (now - began):.0f} a second{at}")
+
+    return tell
+
+
+def _instant(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
