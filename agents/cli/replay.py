@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line
+from agents.cli.progress import instant, say, shown
 from agents.cli.sources import Constant, LayoutName, Map, ModelOption, SourceArgument, opened
-from agents.recording.items import TimePassed
 from agents.settings import Settings
 from streams.origin import INTERNAL
 
 if TYPE_CHECKING:
     from agents.backtest.sources import Source
     from agents.recording.replayer import Plan, Sent
-
-#: Seconds between two lines on how far it is.
-_TELL_EVERY = 5.0
 
 #: Days that `metrics` is kept, unless the topic is configured otherwise.
 _KEPT_DAYS = 7
@@ -45,9 +38,7 @@ def replay(
     ] = "1",
     shift_to: Annotated[
         str | None,
-        typer.Option(
-            "--shift-to", help="Move all times so that the first is this one: now, or a time.", metavar="TIME"
-        ),
+        typer.Option("--shift-to", help="Move all times: the first is now, or this one.", metavar="TIME"),
     ] = None,
     topics: Annotated[
         list[str] | None,
@@ -115,11 +106,9 @@ async def _replay(read: Source, plan: Plan, sent: Sent, tell: Callable[[Sent], N
 
 def _warn(sent: Sent, plan: Plan) -> None:
     if plan.shift_to is None and sent.first is not None and time.time() - sent.first > _KEPT_DAYS * 86_400:
-        _say(
-            f"the records are from {_instant(sent.first)}: retention may remove them; --shift-to now moves their times"
-        )
+        say(f"the records are from {instant(sent.first)}: retention may remove them; --shift-to now moves their times")
     for topic in sorted(sent.moved):
-        _say(f"{topic} has another number of partitions than was recorded: keys decide where records go")
+        say(f"{topic} has another number of partitions than was recorded: keys decide where records go")
 
 
 def _how_far(sent: Sent) -> str:
@@ -171,66 +160,3 @@ def _time(text: str | None) -> float | None:
     if not isinstance(moment, datetime):
         raise BadInput(f"--shift-to: expected now or a time such as 2025-06-01T12:00:00Z, got {text!r}")
     return moment.timestamp()
-
-
-@contextmanager
-def shown(read: Source, plan: Plan) -> Iterator[Callable[[Sent], None]]:
-    """What shows on stderr how far it is: a bar on a terminal, a line now and then elsewhere."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    total, seconds = _measured(read, plan)
-    columns = (
-        BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[records]:,} records"),
-        TextColumn("{task.fields[rate]:,.0f} a second"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        paced = plan.speed is not None
-        task = bar.add_task("", total=seconds if paced else total, records=plan.skip, rate=0.0)
-        began = time.monotonic()
-
-        def tell(sent: Sent) -> None:
-            at = (sent.time or 0.0) - (sent.first or 0.0) if paced else float(sent.records)
-            rate = (sent.records - plan.skip) / max(time.monotonic() - began, 0.001)
-            bar.update(task, completed=at, records=sent.records, rate=rate)
-
-        yield tell
-
-
-def _measured(read: Source, plan: Plan) -> tuple[float | None, float | None]:
-    """How many records there are, and how many seconds lie between the first and the latest; None where it costs much."""
-    if read.name.startswith("kafka://"):
-        return None, None
-    from agents.recording.retiming import time_of
-
-    count, first, last = 0, None, 0.0
-    for item in read:
-        if isinstance(item, TimePassed) or plan.topics.get(item.topic, plan.otherwise) is None:
-            continue
-        count += 1
-        if count > plan.skip and (at := time_of(item)) is not None:
-            first, last = at if first is None else first, max(last, at)
-    return float(count), None if first is None else last - first
-
-
-def _lines() -> Callable[[Sent], None]:
-    began = told = time.monotonic()
-    skipped: list[int] = []
-
-    def tell(sent: Sent) -> None:
-        nonlocal told
-        skipped.append(sent.records) if not skipped else None
-        if (now := time.monotonic()) - told >= _TELL_EVERY:
-            told = now
-            at = "" if sent.time is None else f", at {_instant(sent.time)}"
-            _say(f"{sent.records} records sent, {(sent.records - skipped[0]) / (now - began):.0f} a second{at}")
-
-    return tell
-
-
-def _instant(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

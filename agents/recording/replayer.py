@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import time as wall_clock
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
@@ -105,7 +106,7 @@ class _Sending:
         self._on_their_way: dict[asyncio.Future[RecordMetadata], int] = {}
         self._clock = asyncio.get_running_loop().time
         self._began = self._flushed = self._reported = self._clock()
-        self._taken, self._shift = 0, 0.0
+        self._taken, self._shift, self._now = 0, 0.0, wall_clock()
         self.sent = Sent()
         self.sent.moved = {to for of, to in plan.topics.items() if plan.partitions.get(of, counts[to]) != counts[to]}
 
@@ -179,8 +180,9 @@ class _Sending:
         value, headers = record.value, record.headers
         if self._shift:
             value, headers = shifted(value, self._shift), shifted_headers(headers, self._shift)
-        timestamp = time + round(1000 * self._shift) if time else None
-        appended = batch.append(timestamp=timestamp, key=key, value=value, headers=list(headers))
+        # Brokers refuse records from the future, where a fast replay of moved times would get to.
+        written = min(time / 1000 + self._shift, self._now) if time else self._now
+        appended = batch.append(timestamp=round(1000 * written), key=key, value=value, headers=list(headers))
         return appended is not None
 
     def _partition(self, topic: str, record: SourceRecord, key: bytes | None) -> int:
@@ -196,11 +198,12 @@ class _Sending:
         batches, self._batches = self._batches, {}
         for place, (first, batch) in batches.items():
             await self._send_batch(place, first, batch)
-        self._flushed = self._clock()
+        self._flushed, self._now = self._clock(), wall_clock()
 
     async def _send_batch(self, place: tuple[str, int], first: int, batch: BatchBuilder) -> None:
         topic, partition = place
         sent = await self._producer.send_batch(batch, topic, partition=partition)
+        sent.add_done_callback(_looked_at)
         self._on_their_way[sent] = first
         await self._await_room(_IN_FLIGHT)
 
@@ -216,3 +219,9 @@ class _Sending:
                 del self._on_their_way[future]
             if self._clock() - self._reported > _REPORT_EVERY:
                 self.report()
+
+
+def _looked_at(future: asyncio.Future[RecordMetadata]) -> None:
+    """The first failure ends the replay; those after it are not worth a complaint."""
+    if not future.cancelled():
+        future.exception()

@@ -23,7 +23,7 @@ _dated = msgspec.json.Decoder(_Dated).decode
 
 
 def time_of(record: Record) -> float | None:
-    """When a record was written, in epoch seconds; of a record from a bare file the event's own time; None if neither."""
+    """When a record was written, in epoch seconds; of one from a bare file the event's own time; None if neither."""
     if record.timestamp > 0:
         return record.timestamp / 1000
     message = _message(record.value)
