@@ -1,8 +1,8 @@
-"""The monitor over events whose order is their own, in one partition that holds every model: decoded and applied in batches, whose size changes nothing.
+"""The monitor over events whose order is their own, every model in one partition. Batches change nothing.
 
-Time is the events' own: the tick clock stands at how far the greatest event time so far
-is ahead of the first. A batch ends where a model's deadline comes, so that the model is woken before the record that
-showed it, as if records had come one by one.
+Time is the events' own: the tick clock stands at how far the greatest event time so far is ahead of the first. A batch
+ends where a model's deadline comes, so that the model is woken before the record that showed it, as if records had come
+one by one.
 """
 
 from __future__ import annotations
