@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, cast
@@ -20,17 +20,20 @@ from agents.monitor.causes import cause_of
 from agents.monitor.columns import Columns, columns_of
 from agents.monitor.joining import due_at
 from agents.monitor.late_labels import LateLabels
+from agents.monitor.outcomes import Outcomes
 from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
 from agents.monitor.pending import Finding, Pending
 from agents.monitor.phases import follow
 from agents.monitor.plan import Plan, Plans
-from agents.monitor.readings import Reading, notice_of, outcome_readings, readings
+from agents.monitor.readings import Reading, notice_of, outcome_readings, readings, segment_readings
+from agents.monitor.segments import Segments, segment_name, value_in
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
 from agents.monitor.times import Times, microseconds
 from agents.monitor.watching import found_in
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
 from schemas.internal import OperatorAction
+from schemas.message import Message
 from schemas.metrics import Heartbeat, Label, Prediction
 from schemas.status import ModelState
 from streams.records import Output
@@ -54,7 +57,9 @@ class Batch:
         self._counts, self._seen, self._gone = dict(state.counts), dict[str, list[int]](), dict[str, list[int]]()
         self._late = LateLabels(model, plans, self._count, self._tell)
         self._position = 0
-        self._pending: dict[tuple[int, str], Pending] = {}
+        self._segments = Segments(model, plans.segment_limit)
+        #: By version, metric and segment.
+        self._pending: dict[tuple[int, str, str], Pending] = {}
         #: Every version of this step, in order of its beginning; those dropped on the way too.
         self._versions: list[Version] = list(state.versions)
         self._begun: dict[int, tuple[int, Version | None]] = {}
@@ -64,6 +69,7 @@ class Batch:
         self._silent = state.silent
         self._changed: Version | None = None
         self._dropped: list[Series] = []
+        self._gone_versions: list[Version] = []
         self.retired: int | None = None
 
     def run(self) -> list[Output]:
@@ -81,6 +87,9 @@ class Batch:
         self._say()
         for series in self._dropped:  # last: what is said may be of their windows
             window_of(series, self._parts).discard()
+        for version in self._gone_versions:
+            self._segments.discard(version)
+        self._segments.write()
         return self._publish.outputs
 
     # First pass: in order.
@@ -114,7 +123,7 @@ class Batch:
         self._seen["metrics"].extend(rest)
         state.event_time = max(state.event_time, columns.latest)
         version = state.versions[-1]
-        kept = [(self._pending.get((id(version), metric)), values) for metric, values in columns.values.items()]
+        kept = [(self._pending.get((id(version), metric, "")), values) for metric, values in columns.values.items()]
         width = sum(pending is not None for pending, _ in kept)
         at = self._position
         for pending, values in kept:
@@ -148,7 +157,9 @@ class Batch:
         state.last_version = message.model_version
         wanted = self._plans.of_outcomes(state.model)
         if found := readings(message, self._plans.wants_average(state.model), wanted):
-            self._take_readings(index, message.model_version, found)
+            version = self._take_readings(index, message.model_version, found)
+            if message.labels:
+                self._take_segments(index, version, message, message.labels)
         elif isinstance(message, Heartbeat):
             state.sends_heartbeats = True
         elif isinstance(message, ExternalDrift):
@@ -170,18 +181,33 @@ class Batch:
             self._state.last_version = message.model_version
         if joined := self._late.take(index, message):
             wanted = self._plans.of_outcomes(self._state.model)
-            self._take_readings(index, joined.version, outcome_readings(joined.outcomes, wanted))
+            version = self._take_readings(index, joined.version, outcome_readings(joined.outcomes, wanted))
+            self._take_segments(index, version, joined.outcomes, joined.labels)
 
     def _tell(self, index: int, kind: str, text: str, version: str, time: datetime) -> None:
         latest = self._state.versions[-1] if self._state.versions else Version(version)
         self._note(index, partial(self._say_waiting, index, kind, text, latest, time))
 
-    def _take_readings(self, index: int, version_name: str, found: list[Reading]) -> None:
+    def _take_readings(self, index: int, version_name: str, found: list[Reading]) -> Version:
         version = self._version(index, version_name)
         for metric, values in found:
             if (pending := self._pending_of(index, version, metric)) is None:
                 self._note_cap(index, version_name, metric)
                 continue
+            pending.add(values, index, self._position)
+            self._position += len(values)
+        return version
+
+    def _take_segments(
+        self, index: int, version: Version, message: Message | Outcomes, labels: Mapping[str, str]
+    ) -> None:
+        """Put what a message says of segments with their series, too."""
+        for value, plan, values in segment_readings(message, labels, self._plans.of_segments(self._state.model)):
+            name = segment_name(plan.key, value)
+            if (series := self._segments.of(version, name)) is None:
+                self._note_segments_cap(index, version, plan.key, value)
+                continue
+            pending = self._collecting(index, version, plan.metric, plan.plan, name, series)
             pending.add(values, index, self._position)
             self._position += len(values)
 
@@ -206,32 +232,47 @@ class Batch:
     def _drop_oldest_version(self) -> None:
         """Forget the version seen longest ago; series that begin from now on are numbered beyond its own."""
         version = self._state.versions.pop(0)
-        for metric, series in version.series.items():
-            pending = self._pending.get((id(version), metric))
+        self._gone_versions.append(version)
+        for name, metric, series in self._series_of(version):
+            pending = self._pending.get((id(version), metric, name))
             last = series.base + series.window.pushed + (len(pending) if pending else 0)
             self._state.retired = max(self._state.retired, last)
             self._dropped.append(series)
 
     def _pending_of(self, index: int, version: Version, metric: str) -> Pending | None:
-        """Where this step collects the values of a series; None for a metric too many."""
-        if pending := self._pending.get((id(version), metric)):
+        """Where this step collects the values of a series of the whole; None for a metric too many."""
+        if pending := self._pending.get((id(version), metric, "")):
             return pending
-        plan, series = self._plans.of(self._state.model, metric), version.series.get(metric)
-        if series is None and len(version.series) >= MAX_METRICS:
+        if metric not in version.series and len(version.series) >= MAX_METRICS:
             return None
+        return self._collecting(index, version, metric, self._plans.of(self._state.model, metric), "", version.series)
+
+    def _collecting(
+        self, index: int, version: Version, metric: str, plan: Plan, segment: str, known: dict[str, Series]
+    ) -> Pending:
+        """Where this step collects the values of a series, which may be about to begin; it is among those `known`."""
+        if pending := self._pending.get((id(version), metric, segment)):
+            return pending
+        series = known.get(metric)
         if series is None:
-            series = version.series[metric] = self._begin(plan, self._state.retired)
+            series = known[metric] = self._begin(plan, self._state.retired)
             if plan.detector is not None:
                 self._note(index, partial(self._change, version))
         elif series.window.size != plan.size or (series.watched and series.watched != plan.watched):
-            self._note(index, partial(self._say_anew, index, version, metric, series))
+            self._note(index, partial(self._say_anew, index, version, _called(metric, segment), series))
             self._dropped.append(series)
-            series = version.series[metric] = self._begin(plan, series.base + series.window.pushed)
+            series = known[metric] = self._begin(plan, series.base + series.window.pushed)
             self._note(index, partial(self._change, version))
         series.watched = plan.watched
         first, times = series.base + series.window.pushed + 1, Times.of(plan.size, series.times)
-        pending = self._pending[id(version), metric] = Pending(version, metric, series, plan, first, times)
+        pending = Pending(version, metric, series, plan, first, times, segment)
+        self._pending[id(version), metric, segment] = pending
         return pending
+
+    def _series_of(self, version: Version) -> Iterator[tuple[str, str, Series]]:
+        """(segment, metric, series) of all series of a version, those of the whole first."""
+        yield from (("", metric, series) for metric, series in version.series.items())
+        yield from self._segments.every(version)
 
     def _begin(self, plan: Plan, base: int) -> Series:
         """A series with an empty window, whose values are numbered from `base` on."""
@@ -243,6 +284,14 @@ class Batch:
             self._state.metrics_capped = True
             text = f"more than {MAX_METRICS} metrics: {metric!r} and any further ones are not kept"
             self._note(index, partial(self._say_cap, index, text, version))
+
+    def _note_segments_cap(self, index: int, version: Version, key: str, value: str) -> None:
+        if not self._state.segments_capped:
+            self._state.segments_capped = True
+            limit = self._plans.segment_limit
+            text = f"more than {limit} segments: {key} {value!r} and any further ones are not watched by themselves"
+            time = self._source(index).message.timestamp
+            self._note(index, partial(self._publish.alert, "segment_limit", "warning", text, version.name, time))
 
     def _note_silence(self, index: int, time: datetime) -> None:
         """Silence begins or ends, at `time`."""
@@ -273,7 +322,8 @@ class Batch:
         if plan.minimum is not None:
             self._judge_minimum(pending, values, pushed, plan.minimum)
         if plan.detector is not None:
-            for at, phase in follow(pending.series, plan, values, pushed, fired, pending.version.after_drift):
+            after_drift = pending.version.after_drift and not pending.segment
+            for at, phase in follow(pending.series, plan, values, pushed, fired, after_drift):
                 pending.changes.append((pending.position(at), phase))
                 self._note_at(pending, at, partial(self._enter, pending, phase))
 
@@ -300,7 +350,7 @@ class Batch:
         """Whether the version before was in drift when this one began; its own values have been judged by now."""
         position, former = self._begun.pop(id(version), (0, None))
         for metric, series in former.series.items() if former else ():
-            pending = self._pending.get((id(former), metric))
+            pending = self._pending.get((id(former), metric, ""))
             phase = pending.phase_before(position) if pending else series.phase
             version.after_drift |= phase is ModelState.DRIFT and self._is_watched(metric)
 
@@ -346,7 +396,8 @@ class Batch:
     def _say_strayed(self, pending: Pending, at: int, value: float) -> None:
         time = self._source(pending.input(at)).message.timestamp
         name = pending.plan.detector_name
-        text = f"{pending.metric}: {value:g} is not from 0 to 1: {name} is not given it, nor any like it from now on"
+        called = _called(pending.metric, pending.segment)
+        text = f"{called}: {value:g} is not from 0 to 1: {name} is not given it, nor any like it from now on"
         self._publish.alert("out_of_range", "warning", text, pending.version.name, time)
 
     def _say_breach(self, pending: Pending, at: int, pushed: Pushed, measured: float, minimum: float) -> None:
@@ -356,7 +407,8 @@ class Batch:
     def _value(self, pending: Pending, at: int, pushed: Pushed, value: float) -> Value:
         place = pushed.before.pushed + at
         span, number = pending.times.span(place, self._time(pending.input(at))), pending.numbers_from + at
-        return Value(pending.version.name, pending.metric, pending.plan, value, pushed.summary(at), number, span)
+        version, segment = pending.version.name, value_in(pending.segment)
+        return Value(version, pending.metric, segment, pending.plan, value, pushed.summary(at), number, span)
 
     def _say_external(self, index: int, p_value: float) -> None:
         self._publish.external_drift(self._source(index), p_value)
@@ -382,14 +434,23 @@ class Batch:
     def _rules(self, index: int, version: Version) -> list[WatchedSeries]:
         """The watched series of a version as they were after an input."""
         rules = []
-        for metric, series in version.series.items():
-            if (plan := self._plans.of(self._state.model, metric)).detector is None:
+        for segment, metric, series in self._series_of(version):
+            plan = self._plan_of(metric, segment)
+            if plan is None or plan.detector is None:
                 continue
-            pending = self._pending.get((id(version), metric))
+            pending = self._pending.get((id(version), metric, segment))
             window = pending.window_after(index) if pending else window_of(series, self._parts).summary()
             if window is not None:
-                rules.append(WatchedSeries(metric, plan, series.phase, window))
+                rules.append(WatchedSeries(metric, value_in(segment), plan, series.phase, window))
         return rules
+
+    def _plan_of(self, metric: str, segment: str) -> Plan | None:
+        """What the settings ask of a series; None of a segment that they do not name any more."""
+        if not segment:
+            return self._plans.of(self._state.model, metric)
+        key = segment.partition("\0")[0]
+        plans = self._plans.of_segments(self._state.model)
+        return next((each.plan for each in plans if (each.key, each.metric) == (key, metric)), None)
 
     def _source(self, index: int) -> Source:
         if index not in self._sources:
@@ -397,3 +458,8 @@ class Batch:
             assert isinstance(event, Event), "only records have a cause"
             self._sources[index] = Source(event.message, cause_of(event))
         return self._sources[index]
+
+
+def _called(metric: str, segment: str) -> str:
+    """A series as people call it."""
+    return f"{metric} of {' '.join(segment.split(chr(0)))}" if segment else metric

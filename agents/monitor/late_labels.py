@@ -41,7 +41,9 @@ class LateLabels:
             state.waiting.capped = True
             text = f"{self._plans.waiting_limit} predictions and labels wait: from now on the oldest are given up"
             self._tell(index, "waiting_limit", text, version, message.timestamp)
-        return join.take(message, {}, state.event_time, partial(self._note, index, version, message.timestamp))
+        keys = {each.key for each in self._plans.of_segments(state.model)}
+        labels = {key: value for key, value in message.labels.items() if key in keys}
+        return join.take(message, labels, state.event_time, partial(self._note, index, version, message.timestamp))
 
     def expire(self, index: int, message: Message) -> None:
         """Give up what has waited too long when this record came."""

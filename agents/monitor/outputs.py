@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 from agents.drift import Verdict
 from agents.monitor.phases import is_worse
 from agents.monitor.plan import Plan
-from agents.monitor.state import MonitorState, Watching
+from agents.monitor.segments import series_of
+from agents.monitor.state import Model, MonitorState, Watching
 from agents.monitor.times import Span
 from schemas.alerts import Alert
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
@@ -28,6 +29,9 @@ STAGE: Final = "monitor"
 MAX_TEXT: Final = 10_000
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+#: Of more rules, a status has these; its state is the worst of all.
+MAX_RULES: Final = 1_000
 
 #: A model is as the first of these that one of its rules is in: warming only while no rule can tell.
 _PRECEDENCE: Final = (ModelState.DRIFT, ModelState.WARNING, ModelState.RECOVERED, ModelState.OK, ModelState.WARMING)
@@ -50,6 +54,7 @@ class Value:
 
     version: str
     metric: str
+    segment: str
     plan: Plan
     value: float
     window: Summary
@@ -62,6 +67,7 @@ class WatchedSeries:
     """A series that a rule watches, as the status reports it."""
 
     metric: str
+    segment: str
     plan: Plan
     phase: ModelState
     window: Summary
@@ -137,9 +143,13 @@ class Publisher:
         worst = next((phase for phase in _PRECEDENCE if phase in phases), ModelState.OK)
         reports = [
             RuleStatus(
-                rule=rule.plan.rule, metric=rule.metric, state=rule.phase, window=summary_of(rule.plan, rule.window)
+                rule=rule.plan.rule,
+                metric=rule.metric,
+                segment=rule.segment,
+                state=rule.phase,
+                window=summary_of(rule.plan, rule.window),
             )
-            for rule in rules
+            for rule in rules[:MAX_RULES]
         ]
         state = ModelState.SILENT if silent else worst
         common = self._common("model_status", version, time)
@@ -151,13 +161,14 @@ class Publisher:
             "model_version": at.version,
             "timestamp": source.message.timestamp,
             "metric": at.metric,
+            "segment": at.segment,
             "value": math.sqrt(at.value) if at.plan.is_root else at.value,
             "window": summary_of(at.plan, at.window, at.span),
             "cause": source.cause,
         }
 
     def _value_id(self, at: Value, rule: str, kind: str) -> str:
-        return output_id(STAGE, self._state.model, at.version, at.metric, "", rule, kind, at.number)
+        return output_id(STAGE, self._state.model, at.version, at.metric, at.segment, rule, kind, at.number)
 
     def _common(self, kind: str, version: str, time: datetime) -> dict[str, Any]:
         self._state.sequence += 1
@@ -173,15 +184,17 @@ class Publisher:
         self.outputs.append(Output(topic, self._state.model, message))
 
 
-def retirement(state: MonitorState, order: OperatorAction) -> list[Output]:
+def retirement(model: Model, order: OperatorAction) -> list[Output]:
     """What is said when a model is retired: its alerts end, and its status is removed from the topic."""
+    state = model.state
     publish = Publisher(state)
     text = f"the model was retired by {order.actor}" + (f": {order.note}" if order.note else "")
     version = state.versions[-1].name if state.versions else state.last_version
     firing = {
         "silence": state.silent,
         "metric_limit": state.metrics_capped,
-        "out_of_range": _strayed(state),
+        "out_of_range": _strayed(model),
+        "segment_limit": state.segments_capped,
         "waiting_limit": state.waiting is not None and state.waiting.capped,
         **{f"expired_{kind}": state.counts.get(f"expired_{kind}", 0) > 0 for kind in ("predictions", "labels")},
     }
@@ -191,8 +204,8 @@ def retirement(state: MonitorState, order: OperatorAction) -> list[Output]:
     return [*publish.outputs, Output("status", state.model, None)]
 
 
-def _strayed(state: MonitorState) -> bool:
-    every = (series.detector for version in state.versions for series in version.series.values())
+def _strayed(model: Model) -> bool:
+    every = (series.detector for series in series_of(model))
     return any(isinstance(each, Watching) and each.outside for each in every)
 
 

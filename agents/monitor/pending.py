@@ -22,8 +22,9 @@ _EMPTY: Final = np.empty(0)
 class Pending:
     """The values of one series in this step, with the input that brought each and its position among all that happens.
 
-    `numbers_from` is the number of the first value in the series, `times` when values of its window came. A column of
-    values, one of each further input, may follow those that came one by one.
+    `numbers_from` is the number of the first value in the series, `times` when values of its window came, `segment` the
+    name of its segment (empty: the whole). A column of values, one of each further input, may follow those that came
+    one by one.
     """
 
     version: Version
@@ -32,6 +33,7 @@ class Pending:
     plan: Plan
     numbers_from: int
     times: Times
+    segment: str = ""
     pushed: Pushed | None = None
     changes: list[tuple[int, ModelState]] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)

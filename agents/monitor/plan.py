@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from agents.drift import Detector, WindowDetector, make_detector
 from agents.monitor.outcomes import OUTCOME_METRICS, Scalar
@@ -54,6 +55,14 @@ class Plan:
         return "" if self.detector is None else self.detector.name
 
 
+class SegmentPlan(NamedTuple):
+    """What to do with the series of one metric, one for each value of a label."""
+
+    key: str
+    metric: str
+    plan: Plan
+
+
 class Plans:
     """The plans that follow from the settings.
 
@@ -64,7 +73,7 @@ class Plans:
         self._settings = settings
         #: How long predictions and labels wait for each other, in microseconds, and how many of them may.
         self.horizon = settings.label_horizon // timedelta(microseconds=1)
-        self.waiting_limit = settings.label_limit
+        self.waiting_limit, self.segment_limit = settings.label_limit, settings.segment_limit
         self._rules = (*settings.monitor, *settings.retrain)
         self._detectors = {rule.name: _detector(rule) for rule in settings.monitor}
         self._alike = {rule.models for rule in self._rules} <= {"*"}
@@ -72,6 +81,8 @@ class Plans:
         self._matching = lru_cache(maxsize=65_536)(self._patterns_matching)
         self._plan = lru_cache(maxsize=65_536)(self._make_plan)
         self._outcomes = lru_cache(maxsize=65_536)(self._make_outcomes)
+        self._segmented = lru_cache(maxsize=65_536)(self._make_segmented)
+        self._may_segment = any(rule.segment_by for rule in settings.monitor)
 
     def of(self, model_name: str, metric: str) -> Plan:
         """The plan for one metric of one model."""
@@ -80,6 +91,17 @@ class Plans:
     def wants_average(self, model_name: str) -> bool:
         """Whether a rule asks for (precision + recall) / 2 of this model."""
         return self.of(model_name, AVERAGE_PRECISION_RECALL).minimum is not None
+
+    def of_segments(self, model_name: str) -> tuple[SegmentPlan, ...]:
+        """What is watched by segment of a model: for each metric and label the first rule that matches."""
+        if not self._may_segment:
+            return ()
+        return self._segmented(self._everything if self._alike else self._matching(model_name))
+
+    def _make_segmented(self, matching: frozenset[str]) -> tuple[SegmentPlan, ...]:
+        rules = (rule for rule in self._settings.monitor if rule.models in matching and rule.segment_by is not None)
+        asked = dict.fromkeys((rule.segment_by or "", rule.metric) for rule in rules)
+        return tuple(SegmentPlan(key, metric, self._make_plan(matching, metric, key)) for key, metric in asked)
 
     def of_outcomes(self, model_name: str) -> tuple[tuple[str, Scalar], ...]:
         """The metrics to be taken from labelled predictions of a model, with their positive class.
@@ -95,10 +117,13 @@ class Plans:
     def _patterns_matching(self, model_name: str) -> frozenset[str]:
         return frozenset(rule.models for rule in self._rules if rule.matches(model_name))
 
-    def _make_plan(self, matching: frozenset[str], metric: str) -> Plan:
+    def _make_plan(self, matching: frozenset[str], metric: str, segment_by: str | None = None) -> Plan:
         settings = self._settings
-        watch = next((rule for rule in settings.monitor if rule.metric == metric and rule.models in matching), None)
+        rules = (rule for rule in settings.monitor if rule.metric == metric and rule.segment_by == segment_by)
+        watch = next((rule for rule in rules if rule.models in matching), None)
         retrain = next((rule for rule in settings.retrain if rule.models in matching), None)
+        if segment_by is not None:
+            retrain = None  # minima are of the whole
         window = WindowSettings() if watch is None else watch.window
         minimum = None if retrain is None else _minimum(retrain, metric)
         detector = None if watch is None else self._detectors[watch.name]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from agents.monitor import outcomes
-from agents.monitor.outcomes import Scalar, values_of
-from agents.monitor.plan import AVERAGE_PRECISION_RECALL, SCORE
+from agents.monitor.outcomes import OUTCOME_METRICS, Scalar, values_of
+from agents.monitor.plan import AVERAGE_PRECISION_RECALL, SCORE, SegmentPlan
 from schemas.message import Message
 from schemas.metrics import DataQualityIssue, InferenceFailure, Metrics, Outcomes, SchemaDrift, ValidationScore
 
@@ -31,6 +31,24 @@ def readings(message: Message, with_average: bool, of_outcomes: Sequence[tuple[s
     if isinstance(message, ValidationScore):
         return [(SCORE, (message.score,))]
     return []
+
+
+def segment_readings(
+    message: Message | outcomes.Outcomes, labels: Mapping[str, str], plans: Sequence[SegmentPlan]
+) -> list[tuple[str, SegmentPlan, Sequence[float]]]:
+    """(value of the label, plan, values) of what a message or a joined outcome says of segments."""
+    return [
+        (value, each, values)
+        for each in plans
+        if (value := labels.get(each.key)) and (values := _of_metric(message, each))
+    ]
+
+
+def _of_metric(message: Message | outcomes.Outcomes, wanted: SegmentPlan) -> Sequence[float]:
+    asked = [(wanted.metric, wanted.plan.positive)] if wanted.metric in OUTCOME_METRICS else []
+    if isinstance(message, outcomes.Outcomes):
+        return dict(outcome_readings(message, asked)).get(wanted.metric, ())
+    return dict(readings(message, False, asked)).get(wanted.metric, ())
 
 
 def outcome_readings(columns: outcomes.Outcomes, wanted: Sequence[tuple[str, Scalar]]) -> list[Reading]:

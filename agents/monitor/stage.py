@@ -13,7 +13,8 @@ from agents.monitor.joining import due_at
 from agents.monitor.outputs import STAGE, retirement
 from agents.monitor.plan import Plans
 from agents.monitor.quick import LONGEST, take_quietly
-from agents.monitor.state import Model, MonitorState, decode_state, discard_parts, encode_state
+from agents.monitor.segments import discard_parts
+from agents.monitor.state import Model, MonitorState, decode_state, encode_state
 from agents.monitor.upgrade import FORMAT as FIRST
 from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
@@ -93,7 +94,7 @@ class MonitorStage:
         if batch.retired is None:
             return state, outputs
         order = cast(OperatorAction, cast(Event, inputs[batch.retired]).message)
-        outputs += retirement(state.state, order)
+        outputs += retirement(state, order)
         discard_parts(state)
         state, rest = self.new_state(state.state.model, state.parts), inputs[batch.retired + 1 :]
         if not rest:

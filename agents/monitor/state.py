@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from agents.monitor.joining import Waiting, entries_of
+from agents.monitor.joining import Waiting
 from schemas.status import ModelState
 from streams.parts import Parts
 from streams.windows import CountWindow, WindowHead
@@ -59,11 +59,15 @@ class Series(msgspec.Struct, array_like=True):
 
 
 class Version(msgspec.Struct, array_like=True, eq=False):
-    """One version of the model. `after_drift`: its predecessor was in drift when it began."""
+    """One version of the model. `after_drift`: its predecessor was in drift when it began.
+
+    `segments`: of each segment the number of the part that has its series.
+    """
 
     name: str
     series: dict[str, Series] = msgspec.field(default_factory=dict)
     after_drift: bool = False
+    segments: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class MonitorState(msgspec.Struct, array_like=True, eq=False):
@@ -88,6 +92,7 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
     retired: int = 0
     begun: int = 0
     waiting: Waiting | None = None
+    segments_capped: bool = False
 
 
 class Model(NamedTuple):
@@ -105,15 +110,6 @@ def panes_of(series: Series, parts: Parts) -> Parts:
 def window_of(series: Series, parts: Parts) -> CountWindow:
     """The window of a series, panes and all."""
     return CountWindow.of(series.window, panes_of(series, parts))
-
-
-def discard_parts(model: Model) -> None:
-    """Delete what a model keeps beside its state."""
-    if model.state.waiting is not None:
-        entries_of(model.state.waiting, model.parts).discard()
-    for version in model.state.versions:
-        for series in version.series.values():
-            window_of(series, model.parts).discard()
 
 
 _encode = msgspec.msgpack.Encoder().encode

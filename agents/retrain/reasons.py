@@ -39,8 +39,9 @@ def _of_drift(rule: RetrainRule, drift: DriftDetected) -> Reason | None:
     # monitor rule can be of this metric.
     if not wanted and drift.metric != AVERAGE_PRECISION_RECALL:
         return None
+    metric = f"{drift.metric} of {drift.segment}" if drift.segment else drift.metric
     text = (
-        f"{drift.metric} {drift.value:.6g} is {drift.direction}: {drift.detector} {drift.statistic:.4g} is beyond"
+        f"{metric} {drift.value:.6g} is {drift.direction}: {drift.detector} {drift.statistic:.4g} is beyond"
         f" {drift.threshold:.6g} (window mean {drift.window.mean:.6g} of {drift.window.count}; rule {drift.rule})"
     )
     causes = _cause_ids(drift.cause, drift)

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     heartbeat_timeout: PositiveDuration = timedelta(minutes=5)
     label_horizon: PositiveDuration = timedelta(days=14)
     label_limit: Annotated[WholeNumber, Field(ge=1)] = 1_000_000
+    segment_limit: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 100
     agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split)] = list(AGENTS)
     retrain_budget_per_hour: Annotated[WholeNumber, Field(ge=1)] | None = None
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
@@ -135,8 +136,9 @@ class Settings(BaseSettings):
         return self.artifacts or str((self.data_dir / "artifacts").absolute())
 
     def monitor_rule(self, model_name: str, metric: str) -> MonitorRule | None:
-        """The first monitor rule for this metric of this model; None if it is kept but not watched."""
-        return next((rule for rule in self.monitor if rule.metric == metric and rule.matches(model_name)), None)
+        """The first monitor rule for this metric of this model as a whole; None if it is kept but not watched."""
+        rules = (rule for rule in self.monitor if rule.metric == metric and rule.segment_by is None)
+        return next((rule for rule in rules if rule.matches(model_name)), None)
 
     def retrain_rule(self, model_name: str) -> RetrainRule | None:
         """The first retrain rule for this model; None if it is never retrained."""

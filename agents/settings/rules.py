@@ -147,6 +147,7 @@ class MonitorRule(Rule):
     metric: MetricName = "accuracy"
     higher_is_better: bool | None = None
     positive: ClassLabel = 1
+    segment_by: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     window: WindowSettings = WindowSettings()
     detector: DetectorSettings = DetectorSettings()
 

@@ -22,12 +22,15 @@ SETTINGS = Settings(
         {"window": {"size": 8, "min_samples": 3}, "detector": {"threshold": 1.5}},
         {"metric": "error", "window": {"size": 6, "min_samples": 3}, "detector": {"threshold": 1.5}},
         {"metric": "recall", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
+        {"segment_by": "region", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.1}},
+        {"segment_by": "region", "metric": "error", "detector": {"name": "ddm", "warm_start": 3}},
         {"metric": "rmse", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
     ],
     retrain=[{"min": {"accuracy": 0.5, "score": 0.5}, "min_average_precision_recall": 0.6}],
     heartbeat_timeout="10s",
     label_horizon="15s",
     label_limit=7,
+    segment_limit=2,
 )
 
 VALUES = st.sampled_from([0.9, 0.91, 0.92, 0.5, 0.1, 1.0])
@@ -42,6 +45,7 @@ def messages(draw: st.DrawFn) -> Message:
     kinds = ["metrics"] * 6 + ["outcomes", "score", "heartbeat", "failure", "external", "reset"]
     kind = draw(st.sampled_from(kinds + ["prediction", "label"] * 2))
     common: dict[str, Any] = {"model_name": MODEL, "model_version": version, "timestamp": at(second)}
+    common["labels"] = draw(st.sampled_from([{}, {}, {"region": "eu"}, {"region": "us"}, {"region": "in"}]))
     if kind == "metrics":
         accuracy, precision, recall = draw(VALUES), draw(OPTIONAL), draw(OPTIONAL)
         return Metrics(**common, accuracy=accuracy, precision=precision, recall=recall)

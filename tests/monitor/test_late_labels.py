@@ -146,17 +146,6 @@ def test_retirement_deletes_what_waits_and_ends_its_alerts() -> None:
     assert driven.table == {}
 
 
-def test_a_state_of_the_former_format_is_read_and_nothing_waits_in_it() -> None:
-    driven = Driven(Settings(label_horizon="1h"))
-    driven.feed(metrics(0), metrics(1))
-    assert driven.data is not None
-    assert driven.data[-1:] == b"\xc0"  # nothing waits, and there was no such field
-    former = bytes([2, driven.data[1] - 1]) + driven.data[2:-1]
-    driven.data = former
-    driven.feed(prediction("a", second=2), label("a", 1, 3))
-    assert counts(driven) == {"metrics": 2, "joined": 1}
-
-
 # The pairs are what `outcomes` would have been.
 
 WATCHED = (

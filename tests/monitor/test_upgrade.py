@@ -1,4 +1,4 @@
-"""State that the first release wrote is read, and goes on as that release would have gone on."""
+"""State that earlier releases wrote is read, and goes on as those releases would have gone on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import FORMAT
@@ -81,4 +83,39 @@ def test_a_state_of_the_first_release_goes_on_as_it_would_have_there() -> None:
     assert [message.type for message in messages] == ["model_status", "model_status", "drift_detected", "model_status"]
     said = re.sub(SINCE_THEN, b"", b"".join(message.to_json() for message in messages))
     assert hashlib.sha256(said).hexdigest() == SAID_THEN
+    assert table[b"m"][:1] == FORMAT
+
+
+#: Ids and statistics of what format 2 said after the state in the file.
+SAID_IN_FORMAT_2 = "c28ff784186c7e78d58150c5bc6fcb697ef9ceeced56c3e7d26f63a04aeba4d5"
+WATCHED = Settings(
+    monitor=[
+        {"window": {"size": 12, "min_samples": 5}},
+        {"metric": "error", "window": {"size": 12, "min_samples": 5}, "detector": {"name": "ddm"}},
+    ]
+)
+
+
+def record(number: int) -> StoredRecord:
+    """Accuracies, outcomes of which more and more are wrong, and now and then a prediction."""
+    message: dict[str, Any] = {"model_name": "m", "model_version": "1", "timestamp": 1.7e9 + number}
+    if number % 3 == 0:
+        wrong = [1, 1, int(number < 60), 1, int(number < 50), 1, 1, 0]
+        message |= {"type": "outcomes", "y_true": [1] * 8, "y_pred": wrong}
+    elif number % 7 == 0:
+        message |= {"type": "prediction", "prediction_id": f"p{number}", "y_pred": 1}
+    else:
+        message |= {"type": "metrics", "accuracy": AFTERWARDS[number % 12] - (0.3 if number % 40 == 39 else 0)}
+    return StoredRecord("metrics", 0, number, 0, b"m", json.dumps(message).encode())
+
+
+def test_a_state_of_format_2_goes_on_as_it_would_have_there() -> None:
+    written = json.loads((Path(__file__).parent / "format_2.json").read_text())
+    table = MemoryTable({base64.b85decode(key): base64.b85decode(value) for key, value in written.items()})
+    assert table[b"m"][:1] == b"\x02"
+    outputs = Processor(MonitorStage(WATCHED), 0, 1, table).process([record(number) for number in range(45, 120)])
+    messages = [output.message for output in outputs if isinstance(output, Output) and output.message]
+    said = [[message.event_id, repr(getattr(message, "statistic", None))] for message in messages]
+    assert len(said) == 10
+    assert hashlib.sha256(json.dumps(said).encode()).hexdigest() == SAID_IN_FORMAT_2
     assert table[b"m"][:1] == FORMAT
