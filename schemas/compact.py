@@ -1,8 +1,8 @@
-"""The quick way for the commonest record: a `metrics` message decoded by msgspec into a compact form.
+"""The quick way for the commonest records: `metrics` and `outcomes` messages decoded by msgspec into a compact form.
 
-`Metrics` (pydantic) stays the schema. The quick way takes a record only if nothing about it is unusual, and then
-with the same values; whatever it does not take goes to the schema's own parser, which accepts it or says what is wrong.
-A property test holds the two together.
+`Metrics` and `Outcomes` (pydantic) stay the schema. The quick way takes a record only if nothing about it is unusual,
+and then with the same values; whatever it does not take goes to the schema's own parser, which accepts it or says what
+is wrong. A property test holds the two together.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from schemas.fields import EARLIEST, EPOCH, LATEST
+from schemas.fields import EARLIEST, EPOCH, INT64_MAX, LATEST, MAX_ITEMS, MAX_SCALAR_TEXT
 from schemas.message import Message
-from schemas.metrics import Metrics
+from schemas.metrics import Metrics, Outcomes
 from schemas.parse import Parser
 
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 EpochSeconds = Annotated[float, msgspec.Meta(ge=EARLIEST.timestamp(), lt=LATEST.timestamp())]
+
+_Items = msgspec.Meta(min_length=1, max_length=MAX_ITEMS)
+_Int64 = Annotated[int, msgspec.Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
+_ScalarText = Annotated[str, msgspec.Meta(max_length=MAX_SCALAR_TEXT)]
+ScalarList = Annotated[list[bool | _Int64 | Finite | _ScalarText], _Items]
+FiniteList = Annotated[list[Finite], _Items]
 
 #: Names that the schema has accepted are kept, up to this many, so that each is looked at character by character once.
 _MOST_NAMES = 100_000
@@ -60,16 +66,48 @@ class CompactMetrics(msgspec.Struct, tag_field="type", tag="metrics", forbid_unk
         )
 
 
+class CompactOutcomes(msgspec.Struct, tag_field="type", tag="outcomes", forbid_unknown_fields=True, gc=False):
+    """An `outcomes` message with its event time in epoch seconds; none with labels, or with a time for each outcome."""
+
+    model_name: str
+    timestamp: EpochSeconds
+    y_true: ScalarList
+    y_pred: ScalarList
+    model_version: str = ""
+    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
+    scores: FiniteList | None = None
+
+    def full(self) -> Outcomes:
+        """The message as the schema has it."""
+        return Outcomes(
+            event_id=self.event_id,
+            model_name=self.model_name,
+            model_version=self.model_version,
+            timestamp=instant(self.timestamp),
+            y_true=self.y_true,
+            y_pred=self.y_pred,
+            scores=self.scores,
+        )
+
+
+CompactMessage = CompactMetrics | CompactOutcomes
+
+
 def instant(epoch_seconds: float) -> datetime:
     """The time as the schema reads it."""
     return EPOCH + timedelta(seconds=epoch_seconds)
 
 
-_decoder = msgspec.json.Decoder(CompactMetrics)
+_decoder: msgspec.json.Decoder[CompactMessage] = msgspec.json.Decoder(CompactMessage)
 _decode, _decode_lines = _decoder.decode, _decoder.decode_lines
 
 _MODEL_NAME, _MODEL_VERSION = attrgetter("model_name"), attrgetter("model_version")
 _EVENT_ID, _EXTRAS = attrgetter("event_id"), attrgetter("extras")
+
+
+def _has_equal_columns(message: CompactOutcomes) -> bool:
+    count = len(message.y_true)
+    return len(message.y_pred) == count and (message.scores is None or len(message.scores) == count)
 
 
 def _has_ratio(message: CompactMetrics) -> bool:
@@ -88,8 +126,8 @@ class CompactParser(NamedTuple):
     records without headers, a few hundred at most, and costs half as much for each; None where it cannot take them all.
     """
 
-    one: Callable[..., Message | CompactMetrics]
-    many: Callable[[Sequence[bytes]], list[CompactMetrics] | None]
+    one: Callable[..., Message | CompactMessage]
+    many: Callable[[Sequence[bytes]], list[CompactMessage] | None]
 
 
 def compact_parser(parse: Parser) -> CompactParser:
@@ -98,17 +136,17 @@ def compact_parser(parse: Parser) -> CompactParser:
 
     def note(message: Message) -> Message:
         """Keep the names of a message that the schema has accepted."""
-        if isinstance(message, Metrics) and not message.labels:
+        if isinstance(message, Metrics | Outcomes) and not message.labels:
             for names, new in (
                 (models, (message.model_name,)),
                 (versions, (message.model_version,)),
-                (extras, message.extras),
+                (extras, message.extras if isinstance(message, Metrics) else ()),
             ):
                 if len(names) < _MOST_NAMES:
                     names.update(new)
         return message
 
-    def one(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> Message | CompactMetrics:
+    def one(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> Message | CompactMessage:
         # A function over local names, for it is called for each record: lookups in an object cost a tenth more.
         if headers or value is None:
             return note(parse(value, headers))
@@ -121,13 +159,17 @@ def compact_parser(parse: Parser) -> CompactParser:
             message.model_name in models
             and message.model_version in versions
             and (message.event_id is None or message.event_id.isprintable())
-            and (_all_known(message.extras, extras) if message.extras else _has_ratio(message))
+            and (
+                (_all_known(message.extras, extras) if message.extras else _has_ratio(message))
+                if isinstance(message, CompactMetrics)
+                else _has_equal_columns(message)
+            )
         ):
             return message
         note(parse(value, headers))
         return message  # the schema has accepted it, and finds in it the same
 
-    def many(values: Sequence[bytes]) -> list[CompactMetrics] | None:
+    def many(values: Sequence[bytes]) -> list[CompactMessage] | None:
         messages = _decode_alike(values)
         # The same checks as above.
         if (
@@ -135,9 +177,7 @@ def compact_parser(parse: Parser) -> CompactParser:
             and models.issuperset(map(_MODEL_NAME, messages))
             and versions.issuperset(map(_MODEL_VERSION, messages))
             and "".join(filter(None, map(_EVENT_ID, messages))).isprintable()
-            and extras.issuperset(chain.from_iterable(map(_EXTRAS, messages)))
-            and max(map(len, map(_EXTRAS, messages))) <= _MOST_EXTRAS
-            and all(_has_ratio(message) for message in messages if not message.extras)
+            and _hold_together(messages, extras)
         ):
             return messages
         return None
@@ -145,7 +185,21 @@ def compact_parser(parse: Parser) -> CompactParser:
     return CompactParser(one, many)
 
 
-def _decode_alike(values: Sequence[bytes]) -> list[CompactMetrics] | None:
+def _hold_together(messages: Sequence[CompactMessage], extras: set[str]) -> bool:
+    """Whether each of the messages is one by the rules that span fields; `extras` are names that will do."""
+    of_metrics = [message for message in messages if type(message) is CompactMetrics]
+    if len(of_metrics) < len(messages):
+        of_outcomes = (message for message in messages if isinstance(message, CompactOutcomes))
+        if not all(map(_has_equal_columns, of_outcomes)):
+            return False
+    return (
+        extras.issuperset(chain.from_iterable(map(_EXTRAS, of_metrics)))
+        and max(map(len, map(_EXTRAS, of_metrics)), default=0) <= _MOST_EXTRAS
+        and all(_has_ratio(message) for message in of_metrics if not message.extras)
+    )
+
+
+def _decode_alike(values: Sequence[bytes]) -> list[CompactMessage] | None:
     """Values decoded as the lines of one text; None if they are not one message each, as `_decode` takes them.
 
     An object cannot go on beyond the end of a value: what would have to follow in it is `}`, a line break and `{`,

@@ -42,6 +42,10 @@ class EventRun(Sequence[Event]):
         """The tick clock at the last of the events."""
         return self._clock if self._clocks is None else self._clocks[self.places[-1]]
 
+    def clock_at(self, index: int) -> int:
+        """The tick clock at one of the events."""
+        return self._clock if self._clocks is None else self._clocks[self.places[index]]
+
     @overload
     def __getitem__(self, index: int) -> Event: ...
     @overload
@@ -51,8 +55,7 @@ class EventRun(Sequence[Event]):
             return EventRun(self._clock, self._batch, self.places[index], self.messages[index], self._clocks)
         message = self.messages[index]
         full = message if isinstance(message, Message) else message.full()
-        clock = self._clock if self._clocks is None else self._clocks[self.places[index]]
-        return Event(full, origin_of(self.record(index)), clock)
+        return Event(full, origin_of(self.record(index)), self.clock_at(index))
 
     def record(self, index: int) -> Record:
         """The record of one event."""

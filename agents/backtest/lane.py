@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.compact import CompactMetrics
+from schemas.compact import CompactMessage, CompactMetrics, CompactOutcomes
 from schemas.message import Message
 from schemas.metrics import Heartbeat
 from streams.decoding import Decoded, decode_batch
@@ -99,7 +99,7 @@ class _Timed(ListedRecords):
 
 def _event_times(messages: Sequence[Message | Compact | None]) -> Milliseconds:
     """Milliseconds since the epoch."""
-    if set(map(type, messages)) == {CompactMetrics}:
+    if set(map(type, messages)) <= {CompactMetrics, CompactOutcomes}:
         return np.rint(np.fromiter(map(_TIMESTAMP, messages), np.float64, len(messages)) * 1000).astype(np.int64)
     return np.fromiter(map(_event_time, messages), np.int64, len(messages))
 
@@ -107,7 +107,7 @@ def _event_times(messages: Sequence[Message | Compact | None]) -> Milliseconds:
 def _event_time(message: Message | Compact | None) -> int:
     if message is None:
         return _NEVER
-    if isinstance(message, CompactMetrics):
+    if isinstance(message, CompactMessage):
         return round(message.timestamp * 1000)
     full = message if isinstance(message, Message) else message.full()
     return round(full.timestamp.timestamp() * 1000)

@@ -30,6 +30,7 @@ from agents.monitor.segments import Segments, segment_name, value_in
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
 from agents.monitor.times import Times, microseconds
 from agents.monitor.watching import found_in
+from schemas.compact import CompactOutcomes
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
 from schemas.internal import OperatorAction
@@ -114,7 +115,21 @@ class Batch:
         for index in range(1, len(run)):
             if self.retired is not None:
                 break
-            self._take_event(index, run[index])
+            message = run.messages[index]
+            if not isinstance(message, CompactOutcomes) or not self._take_outcomes(index, message, run.clock_at(index)):
+                self._take_event(index, run[index])
+
+    def _take_outcomes(self, index: int, message: CompactOutcomes, clock: int) -> bool:
+        """What `_take_event` does, for outcomes that have no other consequence; False, and nothing, for others."""
+        state, time = self._state, max(self._state.event_time, microseconds(message))
+        if state.silent or self._late.is_due(time):
+            return False
+        self._count(index, "outcomes", 1)
+        state.clock, state.event_time, state.last_version = clock, time, message.model_version
+        columns = Outcomes(message.y_true, message.y_pred, message.scores)
+        if found := outcome_readings(columns, self._plans.of_outcomes(state.model)):
+            self._take_readings(index, message.model_version, found)
+        return True
 
     def _take_columns(self, columns: Columns, count: int) -> None:
         """What `_take_event` does, for all messages but the first at once."""

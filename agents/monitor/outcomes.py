@@ -21,7 +21,12 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import eq, ne
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from streams.windows import Floats
+
 Scalar = bool | int | float | str
+Values = Sequence[float] | Floats
 
 #: A probability of 0 would make the loss infinite (scikit-learn's bound for doubles is 2.2e-16).
 LEAST_PROBABILITY: Final = 1e-15
@@ -37,17 +42,18 @@ class Outcomes(NamedTuple):
     scores: Sequence[float | None] | None
 
 
-def values_of(metric: str, outcomes: Outcomes, positive: Scalar) -> list[float]:
+def values_of(metric: str, outcomes: Outcomes, positive: Scalar) -> Values:
     """What these outcomes say of a metric, in their order; `positive` is the class that precision and recall are of."""
-    return list(_STREAMS[metric](outcomes, positive))
+    found = _STREAMS[metric](outcomes, positive)
+    return found if isinstance(found, np.ndarray) else list(found)
 
 
-def _error(outcomes: Outcomes, _: Scalar) -> Iterator[float]:
-    return map(float, map(ne, outcomes.y_true, outcomes.y_pred))
+def _error(outcomes: Outcomes, _: Scalar) -> Floats:
+    return np.fromiter(map(ne, outcomes.y_true, outcomes.y_pred), np.bool_, len(outcomes.y_true)).astype(np.float64)
 
 
-def _accuracy(outcomes: Outcomes, _: Scalar) -> Iterator[float]:
-    return map(float, map(eq, outcomes.y_true, outcomes.y_pred))
+def _accuracy(outcomes: Outcomes, _: Scalar) -> Floats:
+    return np.fromiter(map(eq, outcomes.y_true, outcomes.y_pred), np.bool_, len(outcomes.y_true)).astype(np.float64)
 
 
 def _precision(outcomes: Outcomes, positive: Scalar) -> Iterator[float]:
@@ -85,7 +91,7 @@ def _squared_error(outcomes: Outcomes, _: Scalar) -> Iterator[float]:
     return (min(error * error, _LARGEST) for error in _absolute_error(outcomes, _))
 
 
-_STREAMS: Final[dict[str, Callable[[Outcomes, Scalar], Iterator[float]]]] = {
+_STREAMS: Final[dict[str, Callable[[Outcomes, Scalar], Iterator[float] | Floats]]] = {
     "error": _error,
     "outcomes.accuracy": _accuracy,
     "outcomes.precision": _precision,

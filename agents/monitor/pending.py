@@ -36,21 +36,36 @@ class Pending:
     segment: str = ""
     pushed: Pushed | None = None
     changes: list[tuple[int, ModelState]] = field(default_factory=list)
-    _values: list[float] = field(default_factory=list)
-    _positions: list[int] = field(default_factory=list)
+    #: Of what each input brought: the number of its first value here, the input, the position of that value.
+    _begins: list[int] = field(default_factory=list)
     _inputs: list[int] = field(default_factory=list)
+    _positions: list[int] = field(default_factory=list)
+    _pieces: list[Floats] = field(default_factory=list)
+    _rest: list[float] = field(default_factory=list)
+    _count: int = 0
     _column: Floats = field(default_factory=lambda: _EMPTY)
     _column_positions: range = range(0)
     _column_inputs: range = range(0)
 
     def __len__(self) -> int:
-        return len(self._values) + len(self._column)
+        return self._count + len(self._column)
 
-    def add(self, values: Sequence[float], index: int, position: int) -> None:
+    def add(self, values: Sequence[float] | Floats, index: int, position: int) -> None:
         """Values that input `index` brought, the first at `position`."""
-        self._values.extend(values)
-        self._inputs.extend([index] * len(values))
-        self._positions.extend(range(position, position + len(values)))
+        self._begins.append(self._count)
+        self._inputs.append(index)
+        self._positions.append(position)
+        self._count += len(values)
+        if isinstance(values, np.ndarray):
+            self._close()
+            self._pieces.append(values)
+        else:
+            self._rest.extend(values)
+
+    def _close(self) -> None:
+        if self._rest:
+            self._pieces.append(np.array(self._rest, np.float64))
+            self._rest = []
 
     def add_column(self, column: Floats, inputs: range, positions: range) -> None:
         """The rest of the step: one value of each of these inputs."""
@@ -58,17 +73,21 @@ class Pending:
 
     def values(self) -> Floats:
         """All of them, in order."""
-        return np.concatenate((self._values, self._column))
+        self._close()
+        return np.concatenate((*self._pieces, self._column))
 
     def position(self, at: int) -> int:
         """That of one value."""
-        ahead = at - len(self._positions)
-        return self._positions[at] if ahead < 0 else self._column_positions[ahead]
+        if at >= self._count:
+            return self._column_positions[at - self._count]
+        which = bisect_right(self._begins, at) - 1
+        return self._positions[which] + at - self._begins[which]
 
     def input(self, at: int) -> int:
         """The one that brought a value."""
-        ahead = at - len(self._inputs)
-        return self._inputs[at] if ahead < 0 else self._column_inputs[ahead]
+        if at >= self._count:
+            return self._column_inputs[at - self._count]
+        return self._inputs[bisect_right(self._begins, at) - 1]
 
     def phase_before(self, position: int) -> ModelState:
         """The phase of the series just before a position."""
@@ -78,7 +97,9 @@ class Pending:
     def window_after(self, index: int) -> Summary | None:
         """The window after input `index`; None if it was empty then."""
         assert self.pushed is not None, "judged before anything is said"
-        at = bisect_right(self._inputs, index) + bisect_right(self._column_inputs, index) - 1
+        which = bisect_right(self._inputs, index)
+        brought = self._begins[which] if which < len(self._begins) else self._count
+        at = brought + bisect_right(self._column_inputs, index) - 1
         return None if at < 0 and not self.pushed.before.pushed else self.pushed.summary(at)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from agents.monitor import outcomes
-from agents.monitor.outcomes import OUTCOME_METRICS, Scalar, values_of
+from agents.monitor.outcomes import OUTCOME_METRICS, Scalar, Values, values_of
 from agents.monitor.plan import AVERAGE_PRECISION_RECALL, SCORE, SegmentPlan
 from schemas.message import Message
 from schemas.metrics import DataQualityIssue, InferenceFailure, Metrics, Outcomes, SchemaDrift, ValidationScore
 
-Reading = tuple[str, Sequence[float]]
+Reading = tuple[str, Values]
 Notice = tuple[str, Literal["warning", "error"], str]
 
 
@@ -35,16 +35,16 @@ def readings(message: Message, with_average: bool, of_outcomes: Sequence[tuple[s
 
 def segment_readings(
     message: Message | outcomes.Outcomes, labels: Mapping[str, str], plans: Sequence[SegmentPlan]
-) -> list[tuple[str, SegmentPlan, Sequence[float]]]:
+) -> list[tuple[str, SegmentPlan, Values]]:
     """(value of the label, plan, values) of what a message or a joined outcome says of segments."""
     return [
         (value, each, values)
         for each in plans
-        if (value := labels.get(each.key)) and (values := _of_metric(message, each))
+        if (value := labels.get(each.key)) and len(values := _of_metric(message, each))
     ]
 
 
-def _of_metric(message: Message | outcomes.Outcomes, wanted: SegmentPlan) -> Sequence[float]:
+def _of_metric(message: Message | outcomes.Outcomes, wanted: SegmentPlan) -> Values:
     asked = [(wanted.metric, wanted.plan.positive)] if wanted.metric in OUTCOME_METRICS else []
     if isinstance(message, outcomes.Outcomes):
         return dict(outcome_readings(message, asked)).get(wanted.metric, ())
@@ -54,7 +54,7 @@ def _of_metric(message: Message | outcomes.Outcomes, wanted: SegmentPlan) -> Seq
 def outcome_readings(columns: outcomes.Outcomes, wanted: Sequence[tuple[str, Scalar]]) -> list[Reading]:
     """(metric, values) of labelled predictions, where they say something of the metric."""
     found = [(metric, values_of(metric, columns, positive)) for metric, positive in wanted]
-    return [(metric, values) for metric, values in found if values]
+    return [(metric, values) for metric, values in found if len(values)]
 
 
 def notice_of(message: Message) -> Notice | None:

@@ -18,7 +18,7 @@ from agents.monitor.state import Model, MonitorState, decode_state, encode_state
 from agents.monitor.upgrade import FORMAT as FIRST
 from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
-from schemas.compact import CompactMetrics, compact_parser
+from schemas.compact import CompactMessage, compact_parser
 from schemas.drift import ExternalDrift
 from schemas.internal import OperatorAction
 from schemas.message import Message
@@ -71,8 +71,8 @@ class MonitorStage:
         self._plans = Plans(settings)
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
         # Attributes rather than methods: one is called for each record.
-        self.decode: Callable[[bytes | None, Headers], Message | CompactMetrics]
-        self.decode_many: Callable[[Sequence[bytes]], Sequence[CompactMetrics] | None]
+        self.decode: Callable[[bytes | None, Headers], Message | CompactMessage]
+        self.decode_many: Callable[[Sequence[bytes]], Sequence[CompactMessage] | None]
         self.decode, self.decode_many = compact_parser(parser_for(MonitorInput))
 
     def new_state(self, key: str, parts: Parts) -> Model:

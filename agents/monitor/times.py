@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple, Self, cast
 
-from schemas.compact import CompactMetrics, instant
+from schemas.compact import CompactMessage, instant
 from schemas.fields import EPOCH
 from schemas.message import Message
 from streams.stage import Compact
@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 def microseconds(message: Message | Compact) -> int:
     """The event time of a message, in microseconds since the epoch."""
-    time = instant(message.timestamp) if isinstance(message, CompactMetrics) else cast(Message, message).timestamp
+    time = instant(message.timestamp) if isinstance(message, CompactMessage) else cast(Message, message).timestamp
     return (time - EPOCH) // _MICROSECOND
 
 

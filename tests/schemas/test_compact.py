@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.compact import CompactMetrics, CompactParser, compact_parser
+from schemas.compact import CompactMessage, CompactMetrics, CompactOutcomes, CompactParser, compact_parser
 from schemas.message import InvalidMessage, Message
 from schemas.metrics import MetricsMessage
 from schemas.parse import parser_for
@@ -110,6 +110,52 @@ def test_both_ways_agree_on_anything(message: dict[str, Any], plain: bool) -> No
     agree(value)
 
 
+OUTCOMES: dict[str, Any] = {
+    "type": "outcomes",
+    "model_name": "m",
+    "timestamp": 1.7e9,
+    "y_true": [0, 1.5],
+    "y_pred": ["a", True],
+}
+
+items: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(
+        [0, 1, True, False, 0.5, -0.0, "a", "", "x" * 1_001, None, [], 2**63 - 1, 2**63, -(2**63) - 1, 1e308]
+    ),
+    st.floats(),
+)
+columns = st.one_of(st.lists(items, max_size=3), st.just([0, 1]), st.just([]), values)
+outcomes = st.fixed_dictionaries(
+    {},
+    optional={
+        "y_true": columns,
+        "y_pred": columns,
+        "scores": st.one_of(columns, st.lists(st.floats(0, 1), min_size=2, max_size=2)),
+        "timestamps": st.one_of(st.just([1.7e9, 1.7e9]), values),
+        "model_version": st.one_of(st.just("1"), texts),
+        "event_id": st.one_of(texts, values),
+        "timestamp": st.one_of(st.floats(1.6e9, 1.8e9), values),
+        "labels": values,
+        "accuracy": values,
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(outcomes)
+@example({"y_true": [1, 2], "y_pred": [1]})
+def test_both_ways_agree_on_outcomes(message: dict[str, Any]) -> None:
+    agree(json.dumps(OUTCOMES | message).encode())
+
+
+def test_outcomes_go_the_quick_way_and_many_at_once() -> None:
+    scored = OUTCOMES | {"scores": [0, 1]}
+    found = knowing().one(json.dumps(scored).encode())
+    assert isinstance(found, CompactOutcomes)
+    assert agree_together([json.dumps(each).encode() for each in (OUTCOMES, scored, PLAIN)])
+    assert not agree_together([json.dumps(each).encode() for each in (OUTCOMES, OUTCOMES | {"y_true": [1]})])
+
+
 @pytest.mark.parametrize("case", MALFORMED)
 def test_both_ways_agree_on_what_is_malformed(case: Malformed) -> None:
     agree(case.value)
@@ -127,13 +173,13 @@ def agree(value: bytes | None) -> None:
     assert outcome(knowing().one, value) == outcome(parse, value)
 
 
-def outcome(parser: Callable[..., Message | CompactMetrics], value: bytes | None) -> Message | str:
+def outcome(parser: Callable[..., Message | CompactMessage], value: bytes | None) -> Message | str:
     """The message, or why there is none."""
     try:
         found = parser(value)
     except InvalidMessage as refused:
         return str(refused)
-    return found.full() if isinstance(found, CompactMetrics) else found
+    return found.full() if isinstance(found, CompactMessage) else found
 
 
 def agree_together(values: list[bytes]) -> bool:
