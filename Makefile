@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+# Processes that run tests: more than cores, for many tests wait. ARGS="-n 0" runs them in this one, with pytest's -s and --pdb.
+JOBS ?= 3
 SOURCES := $(wildcard schemas streams agents tests benchmarks examples)
 
 help: ## show this
@@ -18,7 +20,7 @@ demo: $(VENV)/.demo ## run the whole loop on a real model: drift, retraining, re
 	@$(BIN)/visutility demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests (ARGS="-k name" to choose; VISUTILITY_REQUIRE_KAFKA=1: no real Kafka is a failure)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(VENV)/.dev ## break workers and a Kafka of its own while records stream, and verify (ARGS="--seed 2 --kills 30")
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -6,6 +6,8 @@ import gc
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -15,8 +17,13 @@ from streams.brokers.containers import ContainerBroker, docker_answers
 from streams.brokers.embedded import EmbeddedBroker
 from streams.brokers.external import ExternalBroker
 from streams.brokers.jars import JarsBroker
+from tests.shared_broker import SharedBroker, ask
 
 EMBEDDED, REAL = "embedded", "real"
+
+#: The broker that the processes of a parallel run share, and what they know it by.
+_SHARED: pytest.StashKey[SharedBroker] = pytest.StashKey()
+_FOLDER = "shared_broker"
 
 #: Addresses of the real brokers that this run has started or found.
 _running: list[str] = []
@@ -27,17 +34,34 @@ def real_kafka_required() -> bool:
     return os.environ.get("VISUTILITY_REQUIRE_KAFKA", "") not in ("", "0")
 
 
-def _choose_real_broker() -> Broker:
+def choose_real_broker() -> Broker:
+    """The one that this process starts or finds by itself."""
     if servers := os.environ.get("VISUTILITY_BOOTSTRAP_SERVERS"):
         return ExternalBroker(servers)
     return ContainerBroker() if docker_answers() else JarsBroker()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of a parallel run (pytest-xdist) where the one real Kafka of all of them is to be had."""
+    stash = node.config.stash
+    if _SHARED not in stash:
+        stash[_SHARED] = SharedBroker(choose_real_broker)
+    node.workerinput[_FOLDER] = str(stash[_SHARED].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last thing that happens."""
+    if (shared := config.stash.get(_SHARED, None)) is not None:
+        shared.stop()
+
+
 @pytest.fixture(scope="session")
-def real_broker() -> Iterator[Broker]:
+def real_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A real Kafka: VISUTILITY_BOOTSTRAP_SERVERS, else a container where Docker answers, else jars."""
-    broker = _choose_real_broker()
+    folder: str | None = getattr(request.config, "workerinput", {}).get(_FOLDER)
     try:
+        broker = choose_real_broker() if folder is None else ExternalBroker(ask(Path(folder)))
         broker.start()
     except BrokerError as problem:
         if real_kafka_required():
