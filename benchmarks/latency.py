@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -32,8 +33,12 @@ class Case:
 CASES = (
     Case("1000_per_second", 1_000, 50),
     Case("20000_per_second", 20_000, 50),
+    Case("50000_per_second", 50_000, 50),
     Case("20000_per_second_of_which_5_percent_drift", 20_000, 1_000),
 )
+
+#: Seconds of one case, at least.
+_SHORTEST = 2.0
 
 #: Values of each model that come first, as fast as may be, to fill its window; seconds until they are done with.
 _WARM_UP, _PAUSE = 500, 3.0
@@ -43,11 +48,11 @@ _LAST_EVENT = 10.0
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 
-def latency(run: Run) -> Json:
+def latency(run: Run, cases: Sequence[Case] = CASES) -> Json:
     """`records` are sent at 1,000 a second; the other cases last as long."""
-    seconds, results = max(run.records / CASES[0].rate, 6.0), dict[str, list[Json]]()
+    seconds, results = max(run.records / CASES[0].rate, _SHORTEST), dict[str, list[Json]]()
     for _ in range(run.rounds):
-        for case in CASES:
+        for case in cases:
             results.setdefault(case.name, []).append(done := _measure(run.kafka, case, seconds))
             run.say(f"{case.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in done.items()))
     return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.measured_worker import Job, Result
@@ -35,11 +36,14 @@ CASES = (
 )
 
 
-def state(run: Run) -> Json:
-    """Each case in turn, a round after the other."""
+#: Models that are silent: at the second number caches are as full as at the first, and what is more is the models'.
+SILENT = (50_000, 100_000)
+
+
+def state(run: Run, all_cases: Sequence[Case] = CASES) -> Json:
+    """Each case in turn, a round after the other; then the memory of workers whose models are silent."""
     results, growth = defaultdict[str, list[Result]](list), defaultdict[str, list[float]](list)
-    silent = list[float]()
-    cases = [_fitted(case, run.records) for case in CASES]
+    cases = [_fitted(case, run.records) for case in all_cases]
     inputs = {case: _fill_input(run, case) for case in cases}
     for _ in range(run.rounds):
         for case in cases:
@@ -47,11 +51,9 @@ def state(run: Run) -> Json:
             results[case.name].append(done)
             growth[case.name].append(written / run.records)
             run.say(f"{case.name}: {written / run.records:,.0f} changelog bytes a record in {done.seconds:.1f} s")
-        few, many = results["100 models"][-1], results["100,000 models"][-1]
-        silent.append((many.memory_bytes - few.memory_bytes) / 100_000)
     return {
         "records": run.records,
-        "memory_bytes_per_silent_model": median(silent),
+        **_silent_models(run),
         "changelog_bytes_per_record": {name: median(values) for name, values in growth.items()},
         "cpu_microseconds_per_record": {
             name: median(each.cpu_seconds / each.records * 1e6 for each in done) for name, done in results.items()
@@ -60,6 +62,33 @@ def state(run: Run) -> Json:
             name: median(each.records / each.seconds for each in done) for name, done in results.items()
         },
     }
+
+
+def _silent_models(run: Run) -> Json:
+    """Resident bytes of a worker when it is ready, after a restore and with its disk kept, by number of models."""
+    half, whole = (min(models, run.records * models // SILENT[-1]) for models in SILENT)
+    restored, kept = {}, {}
+    for models in (half, whole):
+        restored[models], kept[models] = _ready_bytes(run, models)
+        run.say(
+            f"{models:,} silent models: {restored[models] / 2**20:.0f} MiB restored, {kept[models] / 2**20:.0f} kept"
+        )
+    return {
+        "memory_bytes_when_restored": {f"{models:,} models": size for models, size in restored.items()},
+        "memory_bytes_with_a_kept_disk": {f"{models:,} models": size for models, size in kept.items()},
+        "memory_bytes_per_silent_model": median([(kept[whole] - kept[half]) / (whole - half)]),
+    }
+
+
+def _ready_bytes(run: Run, models: int) -> tuple[int, int]:
+    """Of two workers, one after the other on the same disk, which is empty at first."""
+    prefix, topic = run.kafka.name("worker."), run.kafka.name("metrics")
+    run.kafka.create(topic)
+    changelog = _fill_changelog(run, prefix, Case("", 500, models, 100))
+    with tempfile.TemporaryDirectory(prefix="visutility-bench-") as data:
+        restored, kept = (run.worker(topic, 0, prefix=prefix, data=data).memory_bytes for _ in range(2))
+    run.kafka.delete(changelog)
+    return restored, kept
 
 
 def _fitted(case: Case, records: int) -> Case:
@@ -77,12 +106,18 @@ def _fill_input(run: Run, case: Case) -> str:
 def _measure(run: Run, case: Case, topic: str) -> tuple[Result, int]:
     """The result, and the bytes that the run added to the changelog."""
     prefix = run.kafka.name("worker.")
-    changelog = f"{prefix}monitor-changelog"
-    settings = Job(run.kafka.bootstrap_servers, prefix, topic, "", 0, case.window).settings()
-    run.kafka.create(changelog, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"})
-    run.kafka.fill_changelog(changelog, states(settings, names(case.models), case.values))
+    changelog = _fill_changelog(run, prefix, case)
     before = run.kafka.bytes_in(changelog)
     done = run.worker(topic, run.records, prefix=prefix, window=case.window)
     written = run.kafka.bytes_in(changelog) - before
     run.kafka.delete(changelog)
     return done, written
+
+
+def _fill_changelog(run: Run, prefix: str, case: Case) -> str:
+    """The changelog of a worker that has known the case's models for long; its name."""
+    changelog = f"{prefix}monitor-changelog"
+    settings = Job(run.kafka.bootstrap_servers, prefix, "", "", 0, case.window).settings()
+    run.kafka.create(changelog, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"})
+    run.kafka.fill_changelog(changelog, states(settings, names(case.models), case.values))
+    return changelog

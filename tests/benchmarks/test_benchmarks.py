@@ -17,7 +17,11 @@ from agents.monitor.state import window_of
 from agents.settings import Settings
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.environments import PEERS
-from benchmarks.run import ProcessFailed, median, run_process
+from benchmarks.kafka import Kafka
+from benchmarks.latency import CASES, latency
+from benchmarks.run import ProcessFailed, Run, median, run_process
+from benchmarks.state import CASES as STATES
+from benchmarks.state import state
 from benchmarks.throughput import OURS, compared
 from benchmarks.traffic import PER_MESSAGE, in_turn, metrics, outcomes, states, zipf
 from schemas.metrics import Outcomes
@@ -67,9 +71,9 @@ def test_a_seeded_changelog_holds_full_windows_of_each_model() -> None:
     written = MemoryTable(states(Settings(), ["a", "b"], 500))
     seeded = dict(Processor(MonitorStage(Settings()), 0, 1, written).states())
     assert sorted(seeded) == ["a", "b"]
-    for name, (state, parts) in seeded.items():
-        assert state.model == name
-        assert len(window_of(state.versions[-1].series["accuracy"], parts).values) == 500
+    for name, (model, parts) in seeded.items():
+        assert model.model == name
+        assert len(window_of(model.versions[-1].series["accuracy"], parts).values) == 500
 
 
 def test_keys_are_placed_where_the_worker_looks_for_them() -> None:
@@ -108,11 +112,16 @@ def test_an_unknown_name_is_wrong_usage() -> None:
     assert "Traceback" not in done.stderr
 
 
+def run_on(broker: Broker, records: int) -> Run:
+    return Run(records, 1, print, Kafka(broker.bootstrap_servers))
+
+
 def test_latency_gives_three_quantiles_in_their_order(real_broker: Broker) -> None:
-    result = measured(real_broker, "latency", 1000)
-    for figures in result.values():
-        assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["p99.9_ms"]
-        assert figures["drift_events"] > 0
+    run = run_on(real_broker, 1_000)
+    (figures,) = latency(run, CASES[:1]).values()
+    run.kafka.clean()
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["p99.9_ms"]
+    assert figures["drift_events"] > 0
 
 
 def test_latency_is_measured_while_a_study_runs_and_without_one(real_broker: Broker) -> None:
@@ -124,8 +133,13 @@ def test_latency_is_measured_while_a_study_runs_and_without_one(real_broker: Bro
     )
 
 
-def test_state_costs_grow_with_the_window_and_every_case_is_there(real_broker: Broker) -> None:
-    result = measured(real_broker, "state", 2000)
-    written = result["changelog_bytes_per_record"]
-    assert set(written) == set(result["cpu_microseconds_per_record"])
-    assert all(value > 0 for value in written.values())
+def test_state_costs_are_there_for_each_case_and_memory_for_each_number_of_models(real_broker: Broker) -> None:
+    run, few = run_on(real_broker, 2_000), [STATES[0], STATES[-1]]
+    result = state(run, few)
+    run.kafka.clean()
+    for figures in ("changelog_bytes_per_record", "cpu_microseconds_per_record", "records_per_second"):
+        assert set(result[figures]) == {case.name for case in few}
+        assert all(value > 0 for value in result[figures].values())
+    for when in ("memory_bytes_when_restored", "memory_bytes_with_a_kept_disk"):
+        assert set(result[when]) == {"1,000 models", "2,000 models"}
+        assert all(size > 2**20 for size in result[when].values())
