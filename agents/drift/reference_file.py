@@ -24,19 +24,50 @@ def read_reference(file: str, column: str | None, most: int) -> NDArray[np.float
     "column:", for a file that cannot be read, a column that is not there, fewer than two numbers, or what is no finite
     number.
     """
-    path = Path(file)
-    suffix = Path(path.name.removesuffix(".gz")).suffix
-    if suffix not in (".csv", ".jsonl", ".npy") or path.name.endswith(".npy.gz"):
+    suffix = _suffix(Path(file))
+    if suffix not in (".csv", ".jsonl", ".npy"):
         raise ValueError(f"reference_file: expected a name that ends in {_KINDS}, got {file!r}")
     if suffix != ".npy" and column is None:
         raise ValueError(f"column: expected the name of the column of {file} that is the reference")
     try:
-        values = _array(path, column) if suffix == ".npy" else _column(path, suffix, str(column))
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
-        raise ValueError(f"reference_file: {file} cannot be read: {problem}") from None
+        values = _array(Path(file), column) if suffix == ".npy" else read_numbers(file, str(column))
+    except MissingColumn as problem:
+        raise ValueError(f"column: {problem}") from None
+    except ValueError as problem:
+        text = str(problem)
+        raise ValueError(text if text.startswith("column:") else f"reference_file: {text}") from None
     if len(values) < 2:
         raise ValueError(f"reference_file: expected at least two numbers in {file}, got {len(values)}")
     return values[np.arange(most) * len(values) // most] if len(values) > most else values
+
+
+class MissingColumn(ValueError):
+    """A file has no column of this name; the message lists those that it has."""
+
+
+def read_numbers(file: str, column: str) -> NDArray[np.float64]:
+    """The finite numbers of a column of a .csv or .jsonl; ValueError for anything else, with its line."""
+    cells = read_cells(file, column)
+    return np.array([_number(cell, line, file) for line, cell in cells], dtype=np.float64)
+
+
+def read_cells(file: str, column: str) -> list[tuple[int, object]]:
+    """(line, content) of each cell of a column of a .csv or .jsonl, also .gz. Raises ValueError or MissingColumn."""
+    path = Path(file)
+    suffix = _suffix(path)
+    if suffix not in (".csv", ".jsonl"):
+        raise ValueError(f"expected a name that ends in .csv or .jsonl (both also .gz), got {file!r}")
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            return list(_of_csv(lines, column, file) if suffix == ".csv" else _of_jsonl(lines, column))
+    except (OSError, EOFError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{file} cannot be read: {problem}") from None
+
+
+def _suffix(path: Path) -> str:
+    """Of what is within, if it is packed; of a packed array none: numpy would not find it."""
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    return "" if path.suffix == ".gz" and suffix == ".npy" else suffix
 
 
 def _array(path: Path, column: str | None) -> NDArray[np.float64]:
@@ -45,24 +76,20 @@ def _array(path: Path, column: str | None) -> NDArray[np.float64]:
     try:
         array = np.load(path, allow_pickle=False)
         values = np.asarray(array, dtype=np.float64)
-    except (ValueError, TypeError) as problem:
-        raise ValueError(f"reference_file: {path} is no array of numbers: {problem}") from None
+    except OSError as problem:
+        raise ValueError(f"{path} cannot be read: {problem}") from None
+    except (ValueError, TypeError, EOFError) as problem:
+        raise ValueError(f"{path} is no array of numbers: {problem}") from None
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise ValueError(f"reference_file: expected one dimension of finite numbers in {path}")
+        raise ValueError(f"expected one dimension of finite numbers in {path}")
     return values
 
 
-def _column(path: Path, suffix: str, column: str) -> NDArray[np.float64]:
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-        cells = _of_csv(lines, column, path) if suffix == ".csv" else _of_jsonl(lines, column)
-        return np.array([_number(cell, number, path) for number, cell in cells], dtype=np.float64)
-
-
-def _of_csv(lines: Any, column: str, path: Path) -> Iterator[tuple[int, object]]:
+def _of_csv(lines: Any, column: str, file: str) -> Iterator[tuple[int, object]]:
     rows = csv.DictReader(lines)
     names = rows.fieldnames or []
     if column not in names:
-        raise ValueError(f"column: {path} has no column {column!r}; it has {', '.join(names) or 'none'}")
+        raise MissingColumn(f"{file} has no column {column!r}; it has {', '.join(names) or 'none'}")
     for row in rows:
         yield rows.line_num, row[column]
 
@@ -80,11 +107,11 @@ def _of_jsonl(lines: Any, column: str) -> Iterator[tuple[int, object]]:
         yield number, cell
 
 
-def _number(cell: object, line: int, path: Path) -> float:
+def _number(cell: object, line: int, file: str) -> float:
     try:
         value = float(cell)  # type: ignore[arg-type] # what is none is told
     except (TypeError, ValueError):
         value = math.nan
     if isinstance(cell, bool) or not math.isfinite(value):
-        raise ValueError(f"reference_file: line {line} of {path}: expected a finite number, got {cell!r}")
+        raise ValueError(f"line {line} of {file}: expected a finite number, got {cell!r}")
     return value

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 
 from agents.drift.distribution import DistributionDetector, Floats, Reference
 
+#: Sums are of this part of the values, which is exact, for those of the largest numbers would overflow.
+_PART: Final = 1 / 32
+
 #: Brownian bridges, and their points: dense towards both ends, so that single outliers are seen.
 _DRAWS: Final = 20_000
 _POINTS: Final = 64
@@ -31,7 +34,7 @@ _COMMON, _RARE = 0.05, 0.005
 
 
 class Null:
-    """The distribution of ∫ |B(F(x))| dx, from a sorted sample of F; of half of it, for gaps of values may overflow."""
+    """The distribution of a `_PART` of ∫ |B(F(x))| dx, from a sorted sample of F."""
 
     def __init__(self, values: Floats) -> None:
         total = np.zeros(_DRAWS)
@@ -82,9 +85,9 @@ def _bridges() -> Floats:
 
 
 def _weights(values: Floats) -> Floats:
-    """How much of the (halved) distance between sorted values lies at each point of the grid."""
+    """How much of the distance between sorted values, times `_PART`, lies at each point of the grid."""
     share = np.arange(1, len(values)) / len(values)
-    gaps = np.diff(values / 2)
+    gaps = np.diff(values * _PART)
     nearest = np.rint(np.arcsin(np.sqrt(share)) * 2 * (_POINTS + 1) / pi).astype(np.intp)
     nearest = np.clip(nearest, 1, _POINTS) - 1
     grid = _grid()[nearest]
@@ -92,12 +95,12 @@ def _weights(values: Floats) -> Floats:
     return np.bincount(nearest, weights=scaled, minlength=_POINTS).astype(np.float64)
 
 
-def half_distance(first: Floats, second: Floats) -> float:
-    """Half of the area between the distribution functions of two sorted samples."""
+def part_of_distance(first: Floats, second: Floats) -> float:
+    """`_PART` of the area between the distribution functions of two sorted samples."""
     both = np.concatenate((first, second))
     both.sort(kind="stable")
     shares = [np.searchsorted(each, both[:-1], "right") / len(each) for each in (first, second)]
-    return float(np.sum(np.abs(shares[0] - shares[1]) * np.diff(both / 2)))
+    return float(np.sum(np.abs(shares[0] - shares[1]) * np.diff(both * _PART)))
 
 
 class WassersteinReference(Reference):
@@ -114,15 +117,15 @@ class WassersteinReference(Reference):
 
     def statistic(self, window: NDArray[Any]) -> float:
         """In the unit of the values."""
-        return min(2 * half_distance(self._values, np.sort(window)), float_info.max)
+        return min(part_of_distance(self._values, np.sort(window)) / _PART, float_info.max)
 
     def critical(self, window: NDArray[Any], statistic: float, level: float) -> float:
         """By the reference alone where the statistic does not exceed that, else by both samples if that is more."""
         scale = self._scale(window)
-        alone = scale * self._alone
+        alone = min(scale * self._alone, float_info.max)
         if statistic <= alone:
             return alone
-        return max(alone, scale * self._pooled(window).critical(level))
+        return max(alone, min(scale * self._pooled(window).critical(level), float_info.max))
 
     def p_value(self, window: NDArray[Any], statistic: float) -> float:
         """By both samples."""
@@ -139,8 +142,8 @@ class WassersteinReference(Reference):
         return cls(np.frombuffer(values, dtype="<f8"), *unpack("<d", alone))
 
     def _scale(self, window: NDArray[Any]) -> float:
-        """From the halved integral to the distance; finite with what the integral can be."""
-        return 2 * sqrt(1 / len(self._values) + 1 / len(window))
+        """From what `Null` has to the distance."""
+        return sqrt(1 / len(self._values) + 1 / len(window)) / _PART
 
     def _pooled(self, window: NDArray[Any]) -> Null:
         return Null(np.sort(np.concatenate((self._values, window))))

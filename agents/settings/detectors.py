@@ -20,6 +20,7 @@ RECOMMENDED_NAME: Final = "recommended"
 WRONG: Final = "wrong_detector"
 
 _ERROR: Final = "error"
+_SCORES: Final = "predictions.score"
 
 #: Metrics that are streams of zeros and ones, for which `recommended` takes the detector of errors.
 _BINARY: Final = (_ERROR, "outcomes.accuracy", "outcomes.precision", "outcomes.recall", "outcomes.f1_score")
@@ -76,6 +77,8 @@ def _silent(name: str, given: Mapping[str, Any], metric: str, higher_wins: bool)
 
 
 def _kind(metric: str) -> Any:
+    if metric == _SCORES:
+        return "distribution"
     return "errors" if metric in _BINARY else "metric"
 
 
@@ -108,7 +111,8 @@ def _check_errors(name: str, metric: str, higher_wins: bool) -> None:
     """A detector that looks for more errors finds nothing in accuracies, and takes their rise for a fault."""
     if metric != _ERROR and not metric.startswith("extras."):
         raise _wrong(
-            f'{name} takes errors (0 or 1): expected the metric "error" or an "extras.NAME" of such, got {metric!r}'
+            f'{name} takes errors (0 or 1): expected the metric "error" or an "extras.NAME" of such, got {metric!r}; '
+            'for that take "recommended"'
         )
     if higher_wins:
         raise _wrong(f"{name} looks for more errors: expected higher_is_better = false beside it")
