@@ -15,7 +15,8 @@ class WindowSummary(Part):
 
     `std` is the sample standard deviation (n - 1), 0 for one value. `begin` and `end` are the event times of its first
     and its newest value; the begin may be that of a value before the first, by less than an eighth of the window. They
-    are left out where they are not known.
+    are left out where they are not known. `band`, of an estimate alone: where the true figure of
+    these values is to be expected, three standard errors below and above the mean.
     """
 
     size: Count
@@ -26,6 +27,7 @@ class WindowSummary(Part):
     max: Finite | None = None
     begin: Instant | None = None
     end: Instant | None = None
+    band: Annotated[tuple[Finite, Finite] | None, Field(exclude_if=lambda band: band is None)] = None
 
 
 class Cause(Part):

@@ -171,7 +171,8 @@ class Batch:
             return
         state.last_version = message.model_version
         wanted = self._plans.of_outcomes(state.model)
-        if found := readings(message, self._plans.wants_average(state.model), wanted):
+        scores = self._plans.of_scores(state.model)
+        if found := readings(message, self._plans.wants_average(state.model), wanted, scores):
             version = self._take_readings(index, message.model_version, found)
             if message.labels:
                 self._take_segments(index, version, message, message.labels)
@@ -194,10 +195,19 @@ class Batch:
         """A prediction or a label; once both are there they are an outcome of the version that predicted."""
         if isinstance(message, Prediction):
             self._state.last_version = message.model_version
+            self._take_scores(index, message)
         if joined := self._late.take(index, message):
             wanted = self._plans.of_outcomes(self._state.model)
             version = self._take_readings(index, joined.version, outcome_readings(joined.outcomes, wanted))
             self._take_segments(index, version, joined.outcomes, joined.labels)
+
+    def _take_scores(self, index: int, message: Prediction) -> None:
+        """What the score of a prediction says already."""
+        model, labels = self._state.model, message.labels or {}
+        found = readings(message, False, (), self._plans.of_scores(model))
+        if found or segment_readings(message, labels, self._plans.of_segments(model)):
+            version = self._take_readings(index, message.model_version, found)
+            self._take_segments(index, version, message, labels)
 
     def _tell(self, index: int, kind: str, text: str, version: str, time: datetime) -> None:
         latest = self._state.versions[-1] if self._state.versions else Version(version)

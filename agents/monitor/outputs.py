@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from agents.drift import Verdict
 from agents.monitor.phases import is_worse
 from agents.monitor.plan import Plan
+from agents.monitor.scores import band_of
 from agents.monitor.segments import series_of
 from agents.monitor.state import Model, MonitorState, Watching
 from agents.monitor.times import Span
@@ -227,6 +228,7 @@ def summary_of(plan: Plan, window: Summary, span: Span | None = None) -> WindowS
         max=window.max,
         begin=None if span is None or span.begin is None else EPOCH + span.begin * _MICROSECOND,
         end=None if span is None else EPOCH + span.end * _MICROSECOND,
+        band=band_of(window) if plan.is_estimate else None,
     )
 
 

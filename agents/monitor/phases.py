@@ -10,7 +10,9 @@ Calm means, where a detector judges single values by the window: `min_samples` v
 beyond 3 standard deviations of the window as it was before drift began: a level that stays low soon is the sliding
 window's normal, but it is no recovery. Where a detector remembers by itself, it looks for changes of the level, and
 its values may be as coarse as 0 and 1: then it means `min_samples` values in a row without a drift, whose mean is no
-worse than the window's just before drift was found (when it may hold some values of the drift already).
+worse than the window's just before drift was found (when it may hold some values of the drift already). Where it looks
+at distributions, the level tells nothing: then it means so many values without a drift that a whole window of them has
+been held against the reference, and against a new one if that is made of the values after the drift.
 
 An improvement is reported and leaves the phase as it is.
 """
@@ -125,11 +127,12 @@ class _Walk:
             self._begin_calm()
             return False
         self._series.calm += 1
-        if self._series.calm < self._plan.min_samples:
+        in_drift = self._phase is ModelState.DRIFT
+        if self._series.calm < (self._plan.calm_samples if in_drift else self._plan.min_samples):
             return False
         mean = None if self._watching is None else self._watching.total
         self._begin_calm()
-        return self._phase is not ModelState.DRIFT or mean is None or self._is_back(mean)
+        return not in_drift or mean is None or self._plan.of_distribution or self._is_back(mean)
 
     def _may_be_calm(self, index: int, value: float) -> bool:
         """Whether a value in drift is calm so far as one value can tell."""
@@ -137,6 +140,8 @@ class _Walk:
             return False
         if self._watching is None:
             return self._is_back(value)
+        if self._plan.of_distribution:
+            return True
         self._watching.total += value / self._plan.min_samples
         return True
 

@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agents.drift import Detector, WindowDetector, make_detector
+from agents.monitor.calibration import Calibration, fitted
 from agents.monitor.outcomes import OUTCOME_METRICS, Scalar
+from agents.monitor.scores import ESTIMATED_ACCURACY, SCORE_METRICS, Scoring
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
 from agents.settings.rules import OUTCOME_ERRORS
 
@@ -44,6 +46,14 @@ class Plan:
     watched: str
     #: Whether anything is asked of its values as they come.
     is_measured: bool
+    #: So many values without a drift, after one, may speak for its end.
+    calm_samples: int
+    #: Whether the detector looks at distributions, of which none is better or worse: what ends drift is calm alone.
+    of_distribution: bool
+    #: Whether the values are probabilities that a prediction is right, so that the window's mean has a band.
+    is_estimate: bool
+    #: What scores have to do with it; None for a metric that is not of scores.
+    scoring: Scoring | None
     #: Of squared errors: what is told of a window is its root.
     is_root: bool = False
     #: The class that precision and recall are of.
@@ -83,6 +93,7 @@ class Plans:
         self._outcomes = lru_cache(maxsize=65_536)(self._make_outcomes)
         self._segmented = lru_cache(maxsize=65_536)(self._make_segmented)
         self._may_segment = any(rule.segment_by for rule in settings.monitor)
+        self._scores = lru_cache(maxsize=65_536)(self._make_scores)
 
     def of(self, model_name: str, metric: str) -> Plan:
         """The plan for one metric of one model."""
@@ -114,6 +125,14 @@ class Plans:
         plans = {metric: self._plan(matching, metric) for metric in OUTCOME_METRICS}
         return tuple((name, plan.positive) for name, plan in plans.items() if name == ERROR or plan.is_measured)
 
+    def of_scores(self, model_name: str) -> tuple[Scoring, ...]:
+        """What to take from the scores of a model's predictions: nothing unless a rule asks for it."""
+        return self._scores(self._everything if self._alike else self._matching(model_name))
+
+    def _make_scores(self, matching: frozenset[str]) -> tuple[Scoring, ...]:
+        plans = (self._plan(matching, metric) for metric in SCORE_METRICS)
+        return tuple(plan.scoring for plan in plans if plan.is_measured and plan.scoring is not None)
+
     def _patterns_matching(self, model_name: str) -> frozenset[str]:
         return frozenset(rule.models for rule in self._rules if rule.matches(model_name))
 
@@ -133,7 +152,7 @@ class Plans:
             rule="" if watch is None else watch.name,
             detector=detector,
             window_detector=detector if isinstance(detector, WindowDetector) else None,
-            takes_ratios=getattr(detector, "bounded", False),
+            takes_ratios=getattr(detector, "bounded", False) or metric == ESTIMATED_ACCURACY,
             higher_is_better=metric not in OUTCOME_ERRORS if watch is None else watch.higher_wins,
             minimum=minimum,
             of_mean=retrain is not None and retrain.of == "mean",
@@ -143,6 +162,10 @@ class Plans:
             and retrain.average_precision_recall_is_drift,
             watched="" if watch is None else _watched(watch),
             is_measured=watch is not None or minimum is not None,
+            calm_samples=max(window.min_samples, getattr(detector, "recovers_after", 0)),
+            of_distribution=getattr(detector, "of_distribution", False),
+            is_estimate=metric == ESTIMATED_ACCURACY,
+            scoring=_scoring(metric, watch),
             is_root=metric == RMSE,
             positive=1 if watch is None else watch.positive,
         )
@@ -156,7 +179,20 @@ def _watched(rule: MonitorRule) -> str:
     asked: tuple[object, ...] = (rule.window.size, rule.window.min_samples, *rule.detector_meant)
     if rule.positive != 1:  # left out where it is the default: what is watched already goes on
         asked += (rule.positive,)
+    if (calibration := _calibration(rule)) is not None:
+        asked += (calibration.scores, calibration.probabilities)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _scoring(metric: str, rule: MonitorRule | None) -> Scoring | None:
+    if metric not in SCORE_METRICS:
+        return None
+    return Scoring(metric, 1, None) if rule is None else Scoring(metric, rule.positive, _calibration(rule))
+
+
+def _calibration(rule: MonitorRule) -> Calibration | None:
+    table = rule.calibration
+    return None if table is None else fitted(table.file, table.score, table.label, rule.positive)
 
 
 def _detector(rule: MonitorRule) -> Detector:

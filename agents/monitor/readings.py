@@ -8,18 +8,32 @@ from typing import Literal
 from agents.monitor import outcomes
 from agents.monitor.outcomes import OUTCOME_METRICS, Scalar, Values, values_of
 from agents.monitor.plan import AVERAGE_PRECISION_RECALL, SCORE, SegmentPlan
+from agents.monitor.scores import Scoring, score_readings
 from schemas.message import Message
-from schemas.metrics import DataQualityIssue, InferenceFailure, Metrics, Outcomes, SchemaDrift, ValidationScore
+from schemas.metrics import (
+    DataQualityIssue,
+    InferenceFailure,
+    Metrics,
+    Outcomes,
+    Prediction,
+    SchemaDrift,
+    ValidationScore,
+)
 
 Reading = tuple[str, Values]
 Notice = tuple[str, Literal["warning", "error"], str]
 
 
-def readings(message: Message, with_average: bool, of_outcomes: Sequence[tuple[str, Scalar]]) -> list[Reading]:
+def readings(
+    message: Message,
+    with_average: bool,
+    of_outcomes: Sequence[tuple[str, Scalar]],
+    of_scores: Sequence[Scoring],
+) -> list[Reading]:
     """(metric, values) of every number in a message, in a fixed order.
 
     `with_average` adds (precision + recall) / 2 where both came; `of_outcomes`: which metrics to take from labelled
-    predictions, each with its positive class.
+    predictions, each with its positive class; `of_scores`: which from the scores of any predictions.
     """
     if isinstance(message, Metrics):
         found: list[Reading] = [(metric, (value,)) for metric, value in message.values().items()]
@@ -27,7 +41,10 @@ def readings(message: Message, with_average: bool, of_outcomes: Sequence[tuple[s
             found.append((AVERAGE_PRECISION_RECALL, ((message.precision + message.recall) / 2,)))
         return found
     if isinstance(message, Outcomes):
-        return outcome_readings(outcomes.Outcomes(message.y_true, message.y_pred, message.scores), of_outcomes)
+        columns = outcomes.Outcomes(message.y_true, message.y_pred, message.scores)
+        return outcome_readings(columns, of_outcomes) + score_readings(message, of_scores)
+    if isinstance(message, Prediction):
+        return score_readings(message, of_scores)
     if isinstance(message, ValidationScore):
         return [(SCORE, (message.score,))]
     return []
@@ -48,7 +65,8 @@ def _of_metric(message: Message | outcomes.Outcomes, wanted: SegmentPlan) -> Val
     asked = [(wanted.metric, wanted.plan.positive)] if wanted.metric in OUTCOME_METRICS else []
     if isinstance(message, outcomes.Outcomes):
         return dict(outcome_readings(message, asked)).get(wanted.metric, ())
-    return dict(readings(message, False, asked)).get(wanted.metric, ())
+    scoring = wanted.plan.scoring
+    return dict(readings(message, False, asked, () if scoring is None else (scoring,))).get(wanted.metric, ())
 
 
 def outcome_readings(columns: outcomes.Outcomes, wanted: Sequence[tuple[str, Scalar]]) -> list[Reading]:

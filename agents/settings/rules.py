@@ -31,10 +31,10 @@ OUTCOME_SHARES = ("outcomes.accuracy", "outcomes.precision", "outcomes.recall", 
 OUTCOME_ERRORS = ("error", "log_loss", "mae", "rmse")
 """Metrics of labelled predictions of which less is better; "error" is the share of wrong ones."""
 
-RATIO_METRICS = ("accuracy", "precision", "recall", "f1_score", "error", *OUTCOME_SHARES)
-"""Metrics that lie in [0, 1]."""
+RATIO_METRICS = ("accuracy", "precision", "recall", "f1_score", "error", *OUTCOME_SHARES, "estimated_accuracy")
+"""Metrics that lie in [0, 1]; "estimated_accuracy" follows from the scores of predictions, labelled or not."""
 
-METRICS = (*RATIO_METRICS, "log_loss", "mae", "rmse", "score")
+METRICS = (*RATIO_METRICS, "log_loss", "mae", "rmse", "score", "predictions.score")
 """Metrics by name; any other number of a `metrics` message is "extras.NAME". "score" is a validation score's."""
 
 _OBJECTIVE = re.compile(r"[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?")
@@ -141,6 +141,14 @@ def _higher_wins(metric: str, higher_is_better: bool | None) -> bool:
     return metric not in OUTCOME_ERRORS if higher_is_better is None else higher_is_better
 
 
+class CalibrationSettings(Table):
+    """A file of labelled predictions, and the names of its columns: what scores are worth as probabilities."""
+
+    file: Annotated[str, Field(min_length=1, max_length=4_096)]
+    score: Annotated[str, Field(min_length=1, max_length=249)]
+    label: Annotated[str, Field(min_length=1, max_length=249)]
+
+
 class MonitorRule(Rule):
     """How one metric of the models that match is watched."""
 
@@ -150,6 +158,7 @@ class MonitorRule(Rule):
     segment_by: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     window: WindowSettings = WindowSettings()
     detector: DetectorSettings = DetectorSettings()
+    calibration: CalibrationSettings | None = None
 
     @field_validator("detector")
     @classmethod
@@ -162,6 +171,19 @@ class MonitorRule(Rule):
         metric, higher_is_better = info.data["metric"], info.data["higher_is_better"]
         given = checked(detector.name, detector.given, metric, _higher_wins(metric, higher_is_better))
         return DetectorSettings(name=detector.name, **given)
+
+    @field_validator("calibration")
+    @classmethod
+    def _calibration_can_be_fitted(
+        cls, calibration: CalibrationSettings | None, info: ValidationInfo
+    ) -> CalibrationSettings | None:
+        from agents.monitor.calibration import fitted
+
+        if calibration is not None and info.data.keys() >= {"metric", "positive"}:
+            if info.data["metric"] != "estimated_accuracy":
+                raise ValueError(f'expected the metric "estimated_accuracy" beside it, got {info.data["metric"]!r}')
+            fitted(calibration.file, calibration.score, calibration.label, info.data["positive"])
+        return calibration
 
     @property
     def higher_wins(self) -> bool:

@@ -96,7 +96,7 @@ def test_it_finds_in_the_monitor_what_it_finds_by_itself(which: str) -> None:
         (
             index,
             "drift" if verdict.drift else "warning",
-            "worse" if verdict.direction == "up" else "better",
+            "better" if verdict.direction == "down" else "worse",
             verdict.statistic,
         )
         for index, verdict in expected

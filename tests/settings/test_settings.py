@@ -243,16 +243,35 @@ def test_a_validation_score_has_two_names(in_an_empty_folder: Path) -> None:
             "monitor[0].detector.delta: expected a number between 0 and 1 (both excluded), got 2.0",
         ),
         (
+            "[[monitor]]\ndetector = {name = 'psi', bins = 1}",
+            "monitor[0].detector.bins: expected a whole number from 2 to 100, got 1",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'psi', size = 40}",
+            "monitor[0].detector.size: expected at least 5 values for each of 10 bins, got 40",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'ks', reference_file = 'no.csv', column = 'x'}",
+            "monitor[0].detector.reference_file: no.csv cannot be read: [Errno 2] No such file or directory: 'no.csv'",
+        ),
+        (
+            "[[monitor]]\ndetector = {name = 'adwn'}",
+            (
+                "monitor[0].detector: unknown detector 'adwn' (did you mean 'adwin'?); known: "
+                f"{', '.join(DETECTORS)}, recommended"
+            ),
+        ),
+        (
             "[[monitor]]\ndetector = {name = 'two_proportion', window_size = 20}",
             "monitor[0].detector: min_samples: expected a whole number from 1 to 20, got 50",
         ),
         (
             "[[monitor]]\ndetector = {name = 'recommended', kind = 'error'}",
-            "monitor[0].detector: kind: expected one of errors, metric, got 'error'",
+            "monitor[0].detector: kind: expected one of errors, metric, distribution, got 'error'",
         ),
         (
             "[[monitor]]\ndetector = {name = 'recommended', kind = 3}",
-            "monitor[0].detector: kind: expected one of errors, metric, got 3",
+            "monitor[0].detector: kind: expected one of errors, metric, distribution, got 3",
         ),
         (
             "[[monitor]]\ndetector = {name = 'recommended', min_change = 0.1}",
@@ -265,7 +284,7 @@ def test_a_validation_score_has_two_names(in_an_empty_folder: Path) -> None:
             "[[monitor]]\ndetector = {name = 'ddm'}",
             (
                 "monitor[0].detector: ddm takes errors (0 or 1): "
-                'expected the metric "error" or an "extras.NAME" of such, got \'accuracy\''
+                'expected the metric "error" or an "extras.NAME" of such, got \'accuracy\'; for that take "recommended"'
             ),
         ),
         (
@@ -290,7 +309,9 @@ def test_a_mistake_is_one_line_that_names_the_place_and_what_was_expected(
 
 @pytest.mark.parametrize("text", ["[[monitor]]\nmetric = 'acc'", "[[retrain]]\nmin = {acc = 0.5}"])
 def test_an_unknown_metric_is_told_which_there_are(text: str, in_an_empty_folder: Path) -> None:
-    assert "log_loss, mae, rmse, score or \"extras.NAME\", got 'acc'" in refused(text, in_an_empty_folder)
+    assert "log_loss, mae, rmse, score, predictions.score or \"extras.NAME\", got 'acc'" in refused(
+        text, in_an_empty_folder
+    )
 
 
 def test_what_is_missing_in_a_tune_rule_is_named(in_an_empty_folder: Path) -> None:
