@@ -1,4 +1,4 @@
-"""How often each detector fires without a change, and how soon after one; on errors and on a metric that varies."""
+"""How often each detector fires without a change, and how soon after one: of errors, a metric, a distribution."""
 
 from __future__ import annotations
 
@@ -61,6 +61,16 @@ def metric(rng: np.random.Generator, length: int, mean: float) -> Floats:
     return np.clip(rng.normal(mean, 0.02, length), 0, 1)
 
 
+def moved(rng: np.random.Generator, length: int, mean: float) -> Floats:
+    """Scores around a mean, with a deviation of 1."""
+    return rng.normal(mean, 1.0, length)
+
+
+def spread(rng: np.random.Generator, length: int, deviation: float) -> Floats:
+    """Scores around 0 with a deviation."""
+    return rng.normal(0.0, deviation, length)
+
+
 def figures(
     candidate: Candidate,
     draw: Callable[[np.random.Generator, int, float], Floats],
@@ -106,6 +116,8 @@ VARIANTS: Final = (
 
 ERROR_STEPS: Final = (0.15, 0.2, 0.3)
 METRIC_STEPS: Final = (0.89, 0.88, 0.84)
+MEAN_STEPS: Final = (0.25, 0.5, 1.0)
+SPREAD_STEPS: Final = (1.25, 1.5, 2.0)
 
 
 def on_errors() -> list[Candidate]:
@@ -122,13 +134,21 @@ def on_metric() -> list[Candidate]:
     return [*made, limit, Candidate("recommended", {"kind": "metric"})]
 
 
+def on_distribution() -> list[Candidate]:
+    """Those that look at distributions, and for comparison those of any number that may see such changes, too."""
+    names = [name for name, made in DETECTORS.items() if getattr(made, "of_distribution", False)]
+    return [Candidate(name, {}) for name in sorted([*names, "adwin", "cusum", "kswin"])]
+
+
 def calibration(run: LocalRun) -> Json:
-    """For each detector, on errors at a rate of 0.10 and on a metric of 0.90 ± 0.02: false alarms, and delays."""
+    """False alarms and delays: errors at a rate of 0.10, a metric of 0.90 ± 0.02, scores that were 0 ± 1."""
     runs = max(1, run.records // STATIONARY)
     result: Json = {"runs": runs}
     for kind, candidates, draw, usual, steps in (
         ("errors", on_errors(), errors, 0.10, ERROR_STEPS),
         ("metric", on_metric(), metric, 0.90, METRIC_STEPS),
+        ("mean", on_distribution(), moved, 0.0, MEAN_STEPS),
+        ("spread", on_distribution(), spread, 1.0, SPREAD_STEPS),
     ):
         rows = []
         for candidate in candidates:

@@ -25,15 +25,16 @@ _PEER: Final = Path(__file__).parent / "peers" / "frouros_detectors.py"
 
 def detectors(run: LocalRun) -> Json:
     """Updates a second: ours by `update_many`, ours without numba, ours one by one, river's, frouros'; and ratios."""
-    values, river = stream(run.records), _river()
+    river = _river()
     rates: dict[str, dict[str, list[float]]] = {name: {} for name in DETECTORS}
     for _ in range(run.rounds):
         run.say("ours and river's")
         for name in DETECTORS:
+            values = scores(run.records) if getattr(DETECTORS[name], "of_distribution", False) else stream(run.records)
             for peer, rate in _measured(name, values, river).items():
                 rates[name].setdefault(peer, []).append(rate)
         run.say("frouros'")
-        for name, rate in _frouros(run, values).items():
+        for name, rate in _frouros(run, stream(50_000)).items():
             rates[name].setdefault("frouros", []).append(rate)
     medians = {name: {peer: median(each) for peer, each in row.items()} for name, row in rates.items()}
     ratios = {
@@ -47,6 +48,12 @@ def stream(length: int) -> NDArray[np.float64]:
     """Errors at rates of 0.1 and 0.3 by turns, 50,000 of each."""
     rates = np.where(np.arange(length) // 50_000 % 2 == 0, 0.1, 0.3)
     return (np.random.default_rng(0).random(length) < rates).astype(np.float64)
+
+
+def scores(length: int) -> NDArray[np.float64]:
+    """Gaussian numbers around 0 and 1 by turns, 50,000 of each."""
+    means = np.where(np.arange(length) // 50_000 % 2 == 0, 0.0, 1.0)
+    return np.random.default_rng(0).normal(means, 1.0)
 
 
 def _measured(name: str, values: NDArray[np.float64], river: dict[str, Callable[[], Any]]) -> dict[str, float]:
@@ -90,7 +97,7 @@ def _singles(update: Callable[[Any], object], values: NDArray[Any]) -> float:
 
 def _frouros(run: LocalRun, values: NDArray[np.float64]) -> dict[str, float]:
     try:
-        bits = "".join(str(int(value)) for value in values[:50_000])
+        bits = "".join(str(int(value)) for value in values)
         command = [python_of("frouros"), str(_PEER)]
         result = run_process("frouros", command, {"VALUES": bits, "SECONDS": str(_SECONDS)})
     except (NoEnvironment, ProcessFailed) as problem:

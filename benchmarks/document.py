@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
-from benchmarks.calibration import ERROR_STEPS, METRIC_STEPS, STATIONARY, calibration
+from benchmarks.calibration import ERROR_STEPS, MEAN_STEPS, METRIC_STEPS, SPREAD_STEPS, STATIONARY, calibration
 from benchmarks.detectors import detectors
 from benchmarks.labelled import nab, predictions, turing
 from benchmarks.run import ROOT, Json, LocalRun
@@ -62,6 +62,8 @@ def _calibration() -> str:
     for kind, steps, title in (
         ("errors", ERROR_STEPS, "Errors, rate 0.10"),
         ("metric", METRIC_STEPS, "Metric, 0.90 ± 0.02"),
+        ("mean", MEAN_STEPS, "Scores whose mean moves from 0, with a deviation of 1"),
+        ("spread", SPREAD_STEPS, "Scores around 0 whose deviation grows from 1"),
     ):
         rows = result[kind]
         middle = f"{steps[1]:g}"

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.drift import DETECTORS
 from benchmarks.calibration import Candidate, on_errors
 from benchmarks.run import ROOT, Json, LocalRun, ProcessFailed
 
@@ -30,6 +31,8 @@ _PROBATION: Final = 0.15
 
 #: An alarm this share of a Turing series (and at least 10 values) after a change has found it.
 _MARGIN: Final = 0.1
+
+OF_DISTRIBUTION: Final = sorted(name for name, made in DETECTORS.items() if getattr(made, "of_distribution", False))
 
 #: Marks of different annotators no further apart are of the same change; so many must agree.
 _APART, _ANNOTATORS = 5, 2
@@ -100,6 +103,7 @@ def _of_any_number() -> list[Candidate]:
         Candidate("cusum", {"slack": 1.0}),
         Candidate("kswin", {}),
         Candidate("kswin", {"alpha": 1e-6, "window_size": 300, "stat_size": 100}),
+        *(Candidate(name, {"reference": 500, "size": 250}) for name in OF_DISTRIBUTION),
         Candidate("page_hinkley", {}),
         Candidate("page_hinkley", {"delta": 1.0}),
         Candidate("threshold", {"limit": 3.0, "direction": "up"}),
@@ -113,11 +117,17 @@ def _for_short_series() -> list[Candidate]:
         Candidate("cusum", {"min_instances": 10}),
         Candidate("cusum", {"min_instances": 10, "threshold": 8, "slack": 0.5}),
         Candidate("kswin", {"window_size": 30, "stat_size": 10}),
+        *(Candidate(name, _short(name)) for name in OF_DISTRIBUTION),
         Candidate("page_hinkley", {"min_instances": 10}),
         Candidate("page_hinkley", {"min_instances": 10, "threshold": 10, "delta": 0.5}),
         Candidate("threshold", {"limit": 3.0, "direction": "up"}),
         Candidate("z_score", {"min_samples": 10}),
     ]
+
+
+def _short(name: str) -> dict[str, Any]:
+    bins = {} if name in ("ks", "wasserstein") else {"bins": 3}
+    return {"reference": 30, "size": 15, "alpha": 0.5} | bins
 
 
 def _table(run: LocalRun, series: Sequence[Labelled], candidates: Sequence[Candidate]) -> Json:

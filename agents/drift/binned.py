@@ -171,6 +171,7 @@ class BinnedDetector(DistributionDetector):
         if find_spec("scipy") is None:
             raise ValueError(f"{self.name} needs scipy: install visutility-streams[distributions], or take ks")
         self._begin(locals())
+        chi2_quantile(self._bins - 1, self._level)  # scipy is slow to import: now rather than at a value
 
     def _check_sizes(self) -> None:
         for name, count in (("reference", self._to_learn), ("size", self._size)):
