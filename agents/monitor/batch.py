@@ -18,7 +18,7 @@ import numpy as np
 from agents.drift import Verdict
 from agents.monitor.causes import cause_of
 from agents.monitor.columns import Columns, columns_of
-from agents.monitor.joining import due_at
+from agents.monitor.expiry import next_due, version_due
 from agents.monitor.late_labels import LateLabels
 from agents.monitor.outcomes import Outcomes
 from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
@@ -107,7 +107,7 @@ class Batch:
         self._take_event(0, first)
         with_average = self._plans.wants_average(self._state.model)
         columns = columns_of(run.messages, with_average) if len(run) > 1 else None
-        due = due_at(self._state.waiting, self._plans.horizon)
+        due = next_due(self._state, self._plans)
         if columns is not None and (due is None or columns.latest < due):
             self._take_columns(columns, len(run) - 1)
             self._state.clock = run.clock
@@ -150,6 +150,7 @@ class Batch:
     def _take_tick(self, index: int, tick: Tick) -> None:
         state, elapsed = self._state, tick.clock - self._state.clock
         self._late.expire_by(index, tick)
+        self._evict(index, state.event_time + elapsed * 1_000)
         if state.sends_heartbeats and not state.silent and elapsed >= self._timeout:
             state.silent = True
             self._note_silence(index, EPOCH + state.event_time * _MICROSECOND + timedelta(milliseconds=elapsed))
@@ -163,6 +164,7 @@ class Batch:
         state.clock = event.clock
         state.event_time = max(state.event_time, microseconds(message))
         self._late.expire(index, message)
+        self._evict(index, state.event_time)
         if state.silent:
             state.silent = False
             self._note_silence(index, message.timestamp)
@@ -243,8 +245,11 @@ class Batch:
             return versions[-1]
         for place, version in enumerate(versions):
             if version.name == name:
+                versions[-1].seen = self._state.event_time
                 versions.append(versions.pop(place))
                 return version
+        if versions:
+            versions[-1].seen = self._state.event_time
         version = Version(name)
         self._begun[id(version)] = self._position, versions[-1] if versions else None
         self._versions.append(version)
@@ -253,6 +258,12 @@ class Batch:
         if len(versions) > MAX_VERSIONS:
             self._drop_oldest_version()
         return version
+
+    def _evict(self, index: int, now: int) -> None:
+        """Forget the versions that have not been seen for too long at the model's time `now`."""
+        while (due := version_due(self._state, self._plans)) is not None and now >= due:
+            self._drop_oldest_version()
+            self._count(index, "evicted_versions", 1)
 
     def _drop_oldest_version(self) -> None:
         """Forget the version seen longest ago; series that begin from now on are numbered beyond its own."""

@@ -83,6 +83,8 @@ class Plans:
         self._settings = settings
         #: How long predictions and labels wait for each other, in microseconds, and how many of them may.
         self.horizon = settings.label_horizon // timedelta(microseconds=1)
+        #: For how long a version is kept that is not seen any more, in microseconds.
+        self.retention = settings.version_retention // timedelta(microseconds=1)
         self.waiting_limit, self.segment_limit = settings.label_limit, settings.segment_limit
         self._rules = (*settings.monitor, *settings.retrain)
         self._detectors = {rule.name: _detector(rule) for rule in settings.monitor}

@@ -12,9 +12,9 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
-from agents.monitor.joining import Waiting, due_at
+from agents.monitor.expiry import next_due
 from agents.monitor.plan import Plan, Plans
-from agents.monitor.state import Model, Series, Version, panes_of
+from agents.monitor.state import Model, MonitorState, Series, Version, panes_of
 from agents.monitor.times import Times, microseconds, stride
 from schemas.compact import CompactMetrics, instant
 from schemas.fields import EPOCH
@@ -53,7 +53,7 @@ def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
     first = messages[0]
     if state.silent or not state.versions or type(first) is not CompactMetrics or plans.wants_average(state.model):
         return 0
-    if state.waiting is not None and _is_anything_due(state.waiting, messages, plans.horizon):
+    if (state.waiting is not None or len(state.versions) > 1) and _is_anything_due(state, messages, plans):
         return 0
     version = state.versions[-1]
     places = _places(tuple([value is None for value in _ratios(first)]), tuple(first.extras))
@@ -67,10 +67,10 @@ def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
     return taken
 
 
-def _is_anything_due(waiting: Waiting, messages: Sequence[object], horizon: int) -> bool:
-    """Whether something that waits is to be given up by the time of the latest of these, the first being compact."""
+def _is_anything_due(state: MonitorState, messages: Sequence[object], plans: Plans) -> bool:
+    """Whether something is to be given up by the time of the latest of these, the first of which is compact."""
     latest = max([message.timestamp for message in messages if type(message) is CompactMetrics])
-    due = due_at(waiting, horizon)
+    due = next_due(state, plans)
     return due is not None and (instant(latest) - EPOCH) // _MICROSECOND >= due
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 from pydantic import Field
 
 from agents.monitor.batch import Batch
-from agents.monitor.joining import due_at
+from agents.monitor.expiry import next_due
 from agents.monitor.outputs import STAGE, retirement
 from agents.monitor.plan import Plans
 from agents.monitor.quick import LONGEST, take_quietly
@@ -117,14 +117,14 @@ class MonitorStage:
     def deadline(self, state: Model) -> int | None:
         """When something happens without a record, in milliseconds of the tick clock; None if nothing would.
 
-        Silence begins, or what waits for a partner is to be given up: of a model that sends heartbeats. Others would
-        make a backtest step through time record by record for what their next record brings about as well.
+        Of a model that sends heartbeats: silence begins, or something is to be given up (`expiry`). Others would make
+        a backtest step through time record by record for what their next record brings about as well.
         """
         model = state.state
         if not model.sends_heartbeats:
             return None
         deadlines = [] if model.silent else [model.clock + self._timeout]
-        if (due := due_at(model.waiting, self._plans.horizon)) is not None and model.waiting is not None:
+        if (due := next_due(model, self._plans)) is not None:
             ahead = -(-max(due - model.event_time, 0) // 1_000)
-            deadlines.append(max(model.clock + ahead, model.waiting.resume))
+            deadlines.append(max(model.clock + ahead, model.waiting.resume if model.waiting else 0))
         return min(deadlines, default=None)

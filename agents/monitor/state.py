@@ -61,13 +61,15 @@ class Series(msgspec.Struct, array_like=True):
 class Version(msgspec.Struct, array_like=True, eq=False):
     """One version of the model. `after_drift`: its predecessor was in drift when it began.
 
-    `segments`: of each segment the number of the part that has its series.
+    `segments`: of each segment the number of the part that has its series. `seen`: the model's time, in microseconds,
+    when another version was seen after this one; not yet set of the one seen last.
     """
 
     name: str
     series: dict[str, Series] = msgspec.field(default_factory=dict)
     after_drift: bool = False
     segments: dict[str, int] = msgspec.field(default_factory=dict)
+    seen: int = 0
 
 
 class MonitorState(msgspec.Struct, array_like=True, eq=False):
@@ -125,4 +127,8 @@ def decode_state(data: bytes) -> MonitorState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
     if data[:1] not in (FORMAT, FORMER):
         raise ValueError(f"monitor state: expected format {FORMAT[0]}, got {data[:1]!r}: from another version of this")
-    return _decode(memoryview(data)[1:])
+    state = _decode(memoryview(data)[1:])
+    if data[:1] == FORMER:
+        for version in state.versions[:-1]:  # when they were seen last was not kept
+            version.seen = state.event_time
+    return state

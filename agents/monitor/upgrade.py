@@ -63,7 +63,7 @@ def upgraded(data: bytes, parts: Parts) -> MonitorState:
     )
     for version in former.versions:
         series = {metric: _upgraded_series(each, state, parts) for metric, each in version.series.items()}
-        state.versions.append(Version(version.name, series, version.after_drift))
+        state.versions.append(Version(version.name, series, version.after_drift, seen=state.event_time))
     return state
 
 

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_events: bool = False
     heartbeat_timeout: PositiveDuration = timedelta(minutes=5)
+    version_retention: PositiveDuration = timedelta(days=30)
     label_horizon: PositiveDuration = timedelta(days=14)
     label_limit: Annotated[WholeNumber, Field(ge=1)] = 1_000_000
     segment_limit: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 100

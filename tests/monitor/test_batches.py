@@ -31,6 +31,7 @@ SETTINGS = Settings(
     label_horizon="15s",
     label_limit=7,
     segment_limit=2,
+    version_retention="20s",
 )
 
 VALUES = st.sampled_from([0.9, 0.91, 0.92, 0.5, 0.1, 1.0])

@@ -204,3 +204,31 @@ def test_state_that_is_of_another_format_is_refused() -> None:
     assert driven.data is not None
     with pytest.raises(ValueError, match="format 2"):
         decode_state(b"\x63" + driven.data[1:])
+
+
+def test_a_version_that_is_not_seen_for_the_retention_is_forgotten_and_leaves_nothing_behind() -> None:
+    driven = Driven(Settings(version_retention="1h"))
+    driven.feed(*(metrics(second, "1") for second in range(700)))
+    driven.feed(metrics(700, "2"), metrics(710, "1"), metrics(720, "2"))
+    driven.feed(*(metrics(720 + minute * 60, "2") for minute in range(61)))
+    assert [version.name for version in driven.state.versions] == ["1", "2"]  # it was seen an hour ago, and no longer
+    driven.feed(metrics(720 + 3_600.001, "2"))
+    assert [version.name for version in driven.state.versions] == ["2"]
+    assert driven.state.counts["evicted_versions"] == 1
+    fresh = Driven()
+    fresh.feed(*(metrics(second, "2") for second in range(64)))
+    assert len(driven.table) == len(fresh.table)
+    driven.feed(metrics(9_000, "1"))
+    ids = [output.message.event_id for output in driven.outputs if output.message]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_version_goes_when_time_goes_by_without_records_of_a_model_with_heartbeats() -> None:
+    driven = Driven(Settings(version_retention="1h"))
+    driven.feed(metrics(0, "1"), metrics(10, "2"), heartbeat(10), Tick(300_000))
+    assert driven.deadline == 3_600_001
+    driven.feed(Tick(3_600_000))
+    assert [version.name for version in driven.state.versions] == ["1", "2"]
+    driven.feed(Tick(3_600_001))
+    assert [version.name for version in driven.state.versions] == ["2"]
+    assert driven.deadline is None
