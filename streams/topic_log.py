@@ -95,13 +95,17 @@ async def partition_counts(servers: str, topics: set[str]) -> dict[str, int]:
 class TopicFollower:
     """Reads a topic from its beginning, then what is written to it; `apply` gets each record, in a partition's order.
 
+    `from_end` leaves out what was there already.
+
     Use as an async context manager: once entered, everything that was there has been applied. If `apply` raises, or
     Kafka fails for good, reading ends and whoever waits gets that error.
     """
 
-    def __init__(self, servers: str, topic: str, apply: Callable[[ConsumerRecord], None]) -> None:
+    def __init__(
+        self, servers: str, topic: str, apply: Callable[[ConsumerRecord], None], *, from_end: bool = False
+    ) -> None:
         self._servers, self._topic, self._apply = servers, topic, apply
-        self._consumer = _consumer(servers)
+        self._consumer, self._from_end = _consumer(servers), from_end
         self._next: dict[TopicPartition, int] = {}
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,7 +116,11 @@ class TopicFollower:
             self.partitions = (await partition_counts(self._servers, {self._topic}))[self._topic]
             async with asyncio.timeout(PATIENCE):
                 await self._consumer.start()
-            async for record in _read(self._consumer, await _ends(self._consumer, self._topic, self.partitions)):
+            ends = await _ends(self._consumer, self._topic, self.partitions)
+            if self._from_end:
+                for place, end in ends.items():
+                    self._consumer.seek(place, end)
+            async for record in _read(self._consumer, ends):
                 self._take(record)
         except BaseException:
             await self._consumer.stop()

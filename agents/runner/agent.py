@@ -3,6 +3,9 @@
 A trial's result is published before its offset is committed, so no trial is lost; one whose runner died in between is
 run again, and the study's owner counts its first result. Trials go on through a rebalance that leaves their partition
 here, and are ended by one that takes it away: from then on another runner has them.
+
+What a trial reports is sent on while it runs. The study's owner may order its end in return: that is a record on
+`trial-requests` too, but the group reads on only where a process is free, so all runners follow the topic for orders.
 """
 
 from __future__ import annotations
@@ -10,24 +13,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import cast
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
+from agents.runner.outbox import Outbox, Reporter
 from agents.runner.progress import Progress
-from agents.runner.trials import call_of, letter_of, messages_of, overdue
+from agents.runner.trials import call_of, letter_of, overdue
+from agents.tuner.channel import LiveTrial
 from agents.tuner.pool import TrialPool
-from schemas.cloudevents import headers_of
-from schemas.message import InvalidMessage, Message
-from schemas.parse import parser_for
-from schemas.trial_requests import TrialRequest
-from streams.partitioner import partition_of
+from agents.tuner.worker import Ended
+from schemas.message import InvalidMessage
+from schemas.topics import TOPICS
+from schemas.trial_requests import PruneTrial, TrialRequest
 from streams.persistent import Persistent
-from streams.settings import LARGEST_RECORD, EngineSettings
+from streams.settings import EngineSettings
+from streams.topic_log import TopicFollower
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +45,17 @@ POLL_MS = 200
 NEVER_MS = 2**31 - 1
 
 
+_PRUNE = b"prune_trial"
+
+
 class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """Runs trials of all studies. All methods belong to one event loop."""
 
     def __init__(self, engine: EngineSettings, pool: TrialPool) -> None:
         """`pool` runs the trials, as many at once as it has processes; whoever made it closes it."""
         self._engine, self._pool = engine, pool
-        self._parse = parser_for(TrialRequest)
+        self._parse = TOPICS["trial-requests"].parser()
+        self._live: dict[str, LiveTrial] = {}
         self._progress: dict[TopicPartition, Progress] = {}
         self._trials: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
         self._taking = Persistent(self._consume, "trials are not taken")
@@ -63,24 +72,18 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
 
     async def _consume(self) -> None:
         self._failure = None
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._engine.bootstrap_servers,
-            enable_idempotence=self._engine.delivery == "exactly_once",
-            acks="all",
-            max_request_size=LARGEST_RECORD,
-        )
-        self._consumer = self._new_consumer()
-        try:
-            await self._producer.start()
-            await self._consumer.start()
-            while self._failure is None:
-                await self._take(self._pool.workers - len(self._trials))
-            raise self._failure
-        finally:
-            await self._end(list(self._trials))
-            self._progress.clear()
-            await self._consumer.stop()
-            await self._producer.stop()
+        servers, topic = self._engine.bootstrap_servers, self._engine.topic("trial-requests")
+        async with Outbox(self._engine) as self._outbox, TopicFollower(servers, topic, self._hear, from_end=True):
+            self._consumer = self._new_consumer()
+            try:
+                await self._consumer.start()
+                while self._failure is None:
+                    await self._take(self._pool.workers - len(self._trials))
+                raise self._failure
+            finally:
+                await self._end(list(self._trials))
+                self._progress.clear()
+                await self._consumer.stop()
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         session = int(self._engine.session_timeout * 1000)
@@ -128,28 +131,33 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
     async def _answer(self, record: ConsumerRecord) -> None:
         """Run the trial in a record and publish how it ended."""
         try:
-            request = cast(TrialRequest, self._parse(record.value, record.headers))
+            request = self._parse(record.value, record.headers)
         except InvalidMessage as problem:
-            await (await self._send("dead-letter", None, letter_of(record, str(problem))))
+            await (await self._outbox.send("dead-letter", letter_of(record, str(problem))))
             return
-        missed = overdue(request, datetime.now(UTC))
-        ended = missed or await self._pool.run_trial(call_of(request))
-        home = partition_of(request.model_name, self._engine.partitions)
-        sent = [await self._send("tuner-internal", home, message) for message in messages_of(request, ended)]
-        await asyncio.gather(*sent)
-        log.info("trial %s: %s", request.trial_id, ended.error or ended.score)
+        if not isinstance(request, TrialRequest):
+            return  # an order to end one early: `_hear` sees it sooner
+        async with Reporter(self._outbox, request) as reporter:
+            await reporter.end(overdue(request, datetime.now(UTC)) or await self._run(request, reporter))
 
-    async def _send(self, topic: str, partition: int | None, message: Message) -> asyncio.Future[object]:
-        return cast(
-            "asyncio.Future[object]",
-            await self._producer.send(
-                self._engine.topic(topic),
-                message.to_json(),
-                key=message.model_name.encode() or None,
-                partition=partition,
-                headers=headers_of(message),
-            ),
-        )
+    async def _run(self, request: TrialRequest, reporter: Reporter) -> Ended:
+        live = self._live[request.trial_id] = LiveTrial(reporter.heard)
+        try:
+            ended = await self._pool.run_trial(call_of(request), live)
+        finally:
+            if self._live.get(request.trial_id) is live:
+                del self._live[request.trial_id]
+        log.info("trial %s: %s%s", request.trial_id, ended.error or ended.score, ", pruned" * ended.pruned)
+        return ended
+
+    def _hear(self, record: ConsumerRecord) -> None:
+        """End a trial early whose study's owner says so: any runner may have it."""
+        if record.value is None or _PRUNE not in record.value:
+            return  # a request: the group sees to those
+        with suppress(InvalidMessage):  # the group makes it a dead letter
+            order = self._parse(record.value, record.headers)
+            if isinstance(order, PruneTrial) and (live := self._live.get(order.trial_id)) is not None:
+                live.end_early()
 
     async def _commit(self, tps: Iterable[TopicPartition]) -> None:
         """Commit what has ended; if the group is about to change, the next commit says it again."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from agents.tuner.stage import SCORE
 from agents.tuner.worker import Ended, TrialCall
 from schemas.dead_letter import DeadLetter, dead_letter_of
-from schemas.experiments import EpochEnd
+from schemas.experiments import EpochEnd, RunStart, TrainingEnd
 from schemas.ids import output_id
-from schemas.message import Message
 from schemas.retrain import RetrainRequest
 from schemas.trial_requests import TrialRequest
 from schemas.trials import TrialResult, TrialState
@@ -40,22 +40,73 @@ def overdue(request: TrialRequest, now: datetime) -> Ended | None:
     return Ended(error="it was taken after its deadline")
 
 
-def messages_of(request: TrialRequest, ended: Ended) -> list[Message]:
-    """What the study's owner is sent: the reports in their order, then the result."""
-    reports = [
-        EpochEnd(
-            event_id=f"{request.event_id}:{step}",
-            model_name=request.model_name,
-            model_version=request.model_version,
-            timestamp=request.timestamp,
-            labels=request.labels,
-            run_id=request.trial_id,
-            epoch=step,
-            metrics={SCORE: value},
-        )
-        for step, value in sorted(ended.reports.items())
-    ]
-    return [*reports, _result_of(request, ended)]
+def run_start_of(request: TrialRequest, now: datetime) -> RunStart:
+    """A trial as a training run, which begins. A run's id is the trial's."""
+    return RunStart(
+        event_id=f"{request.event_id}:start",
+        model_name=request.model_name,
+        model_version=request.model_version,
+        timestamp=now,
+        labels=request.labels,
+        run_id=request.trial_id,
+        params=request.params,
+        tags={"study": request.study_id, "trial": str(request.number), "objective": request.objective},
+    )
+
+
+def epoch_end_of(request: TrialRequest, step: int, value: float, now: datetime) -> EpochEnd:
+    """What a trial reported for a step."""
+    return EpochEnd(
+        event_id=f"{request.event_id}:{step}",
+        model_name=request.model_name,
+        model_version=request.model_version,
+        timestamp=now,
+        labels=request.labels,
+        run_id=request.trial_id,
+        epoch=step,
+        metrics={SCORE: value},
+    )
+
+
+def training_end_of(request: TrialRequest, ended: Ended, now: datetime) -> TrainingEnd:
+    """The end of a trial as a training run; one that failed has no metrics."""
+    return TrainingEnd(
+        event_id=f"{request.event_id}:end",
+        model_name=request.model_name,
+        model_version=request.model_version,
+        timestamp=now,
+        labels=request.labels,
+        run_id=request.trial_id,
+        final_metrics={} if ended.error is not None or ended.score is None else {SCORE: ended.score},
+        duration_seconds=ended.seconds,
+    )
+
+
+class Unsent:
+    """The reports of a trial that have not been sent on yet, by step."""
+
+    def __init__(self) -> None:
+        self._new: dict[int, float] = {}
+        self._sent: dict[int, float] = {}
+
+    def add(self, step: int, value: float) -> None:
+        """The trial reported."""
+        self._new[step] = value
+
+    def complete(self, reports: Mapping[int, float]) -> None:
+        """The trial has ended, and these are all of its reports."""
+        self._new = {step: value for step, value in reports.items() if self._sent.get(step) != value}
+
+    @property
+    def waiting(self) -> list[tuple[int, float]]:
+        """What is to be sent now, in the order of steps."""
+        return sorted(self._new.items())
+
+    def sent(self, step: int, value: float) -> None:
+        """It was sent, as it was then."""
+        self._sent[step] = value
+        if self._new.get(step) == value:
+            del self._new[step]
 
 
 def letter_of(record: Record, reason: str) -> DeadLetter:
@@ -73,7 +124,8 @@ def letter_of(record: Record, reason: str) -> DeadLetter:
     )
 
 
-def _result_of(request: TrialRequest, ended: Ended) -> TrialResult:
+def result_of(request: TrialRequest, ended: Ended) -> TrialResult:
+    """What the study's owner is told of a trial's end."""
     state = TrialState.PRUNED if ended.pruned else TrialState.COMPLETE
     name, version = request.model_name, request.model_version
     return TrialResult(

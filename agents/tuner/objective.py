@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from agents.registry.promotion import Evaluate
 from agents.tuner.pruners import falls_short
@@ -64,11 +64,19 @@ class TrialPruned(Exception):
     """Raised by an objective that ends early because `should_prune` said so; its score is what it reported last."""
 
 
+class Channel(Protocol):
+    """Where a running trial's reports go, and where the order to end comes from."""
+
+    def send(self, step: int, value: float) -> None: ...
+    def asked_to_end(self) -> bool: ...
+
+
 @dataclass(slots=True)
 class RunningTrial:
     """What an objective gets to know about the trial it runs.
 
-    `bounds` are the values that the pruner wants reached, by step; `maximize` tells whether more is better.
+    `bounds` are the values that the pruner wants reached, by step; `maximize` tells whether more is better. Over a
+    `channel` the reports are heard while the trial runs.
     """
 
     number: int
@@ -79,13 +87,16 @@ class RunningTrial:
     reports: dict[int, float] = field(default_factory=dict)
     bounds: Mapping[int, float] = field(default_factory=dict)
     maximize: bool = True
+    channel: Channel | None = None
 
     def report(self, step: int, value: float) -> None:
         """Note the finite score after `step` (an epoch, a fold), which counts from 0. Raises `ObjectiveError`."""
         given: Any = step  # whatever the user's code passes
         if type(given) is not int or not 0 <= given < MAX_STEPS:
             raise ObjectiveError(f"expected a step from 0 to {MAX_STEPS - 1}, reported was {step!r}")
-        self.reports[step] = _finite(value, f"reported at step {step}")
+        self.reports[step] = score = _finite(value, f"reported at step {step}")
+        if self.channel is not None:
+            self.channel.send(step, score)
 
     @property
     def latest(self) -> float | None:
@@ -93,8 +104,14 @@ class RunningTrial:
         return self.reports[max(self.reports)] if self.reports else None
 
     def should_prune(self) -> bool:
-        """Whether the latest report falls short of what a trial must have reached by then."""
-        return falls_short(self.reports, self.bounds, self.maximize)
+        """Whether the latest report falls short of what must have been reached by then, or the study's owner says so.
+
+        The owner, too, goes by the reports, and knows those of trials that run at the same time; what it says comes a
+        moment after the report that it is about.
+        """
+        if falls_short(self.reports, self.bounds, self.maximize):
+            return True
+        return self.channel is not None and self.channel.asked_to_end()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from agents.tuner.channel import LiveTrial, TrialChannels
 from agents.tuner.sampling import SamplingCall
 from agents.tuner.worker import (
     Ended,
@@ -52,12 +54,20 @@ class TrialPool:
         self.workers = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
         self._loading_seconds = loading_seconds
         self._pool: ProcessPool | None = None
+        self._channels: TrialChannels | None = None
         self._pending: dict[Future[Ended], ProcessPool] = {}
         self._closed = False
 
-    async def run_trial(self, call: TrialCall) -> Ended:
-        """Run a trial; cancelling this ends its process."""
-        return await self._run(run_trial, call)
+    async def run_trial(self, call: TrialCall, live: LiveTrial | None = None) -> Ended:
+        """Run a trial; cancelling this ends its process. What it reports meanwhile is heard by `live`."""
+        if live is None or self._closed:
+            return await self._run(run_trial, call)
+        channels = self._channels = self._channels or self._new_channels()
+        address = channels.open(live)
+        try:
+            return await self._run(run_trial, replace(call, channel=address))
+        finally:
+            channels.close_one(address)
 
     async def run_training(self, call: TrainingCall) -> Ended:
         """Run a final training; cancelling this ends its process."""
@@ -74,6 +84,9 @@ class TrialPool:
             future.cancel()
         if self._pool is not None:
             await self._discard(self._pool)
+        if self._channels is not None:
+            asyncio.get_running_loop().remove_reader(self._channels.fileno())
+            self._channels.close()
 
     async def _run(self, function: Callable[[C], Ended], call: C) -> Ended:
         problem: Exception = RuntimeError("it is closed")
@@ -96,6 +109,11 @@ class TrialPool:
         # Spawned, not forked: a fork copies the locks of librdkafka's and RocksDB's threads in whatever state.
         spawn = multiprocessing.get_context("spawn")
         return ProcessPool(self.workers, TASKS_PER_PROCESS, start_worker, (NICENESS,), spawn)
+
+    def _new_channels(self) -> TrialChannels:
+        channels = TrialChannels()
+        asyncio.get_running_loop().add_reader(channels.fileno(), channels.receive)
+        return channels
 
     def _schedule(self, pool: ProcessPool, function: Callable[[C], Ended], call: C) -> Future[Ended]:
         limit = call.limit_seconds + self._loading_seconds

@@ -1,7 +1,8 @@
 """Pruners: which running trials are not worth finishing, judged by what they report on the way.
 
-A pruner gives a trial its bounds before it begins, made from the reports of trials that ended: the least value (or
-the greatest, where less is better) that it must have reached by a step. So a runner can end it without asking anybody.
+A pruner makes a trial's bounds from the reports of others: the least value (or the greatest, where less is better)
+that it must have reached by a step. A trial is given those of the time when it begins, and so can end without asking
+anybody; while it runs, the study's owner judges each of its reports by those of that moment.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ Bounds = dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A trial that reported and ended; `complete` tells whether it went to its end."""
+class Reported:
+    """A trial that reported; `complete` tells whether it went to its end."""
 
     number: int
     curve: Curve
@@ -34,15 +35,15 @@ class Ended:
 class Pruner(Protocol):
     """Makes the bounds of a trial."""
 
-    def bounds(self, number: int, ended: list[Ended], maximize: bool) -> Bounds:
-        """The bounds of trial `number`, given the trials that have ended. None at the beginning."""
+    def bounds(self, number: int, others: list[Reported], maximize: bool) -> Bounds:
+        """The bounds of trial `number`, given what others reported. None at the beginning."""
         ...
 
 
 class NoPruner:
     """Every trial goes to its end."""
 
-    def bounds(self, number: int, ended: list[Ended], maximize: bool) -> Bounds:
+    def bounds(self, number: int, others: list[Reported], maximize: bool) -> Bounds:
         """None."""
         return {}
 
@@ -53,7 +54,7 @@ class MedianPruner:
     Golovin and others, "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.5. Nothing is pruned
     before `n_startup_trials` trials completed, nor at the first `n_warmup_steps` steps.
 
-    >>> curves = [Ended(n, {0: 0.1 * n}, True) for n in range(5)]
+    >>> curves = [Reported(n, {0: 0.1 * n}, True) for n in range(5)]
     >>> MedianPruner().bounds(5, curves, maximize=True)
     {0: 0.2}
     """
@@ -61,9 +62,9 @@ class MedianPruner:
     def __init__(self, n_startup_trials: int = 5, n_warmup_steps: int = 0) -> None:
         self._startup, self._warmup = _whole("n_startup_trials", n_startup_trials), _whole("n_warmup", n_warmup_steps)
 
-    def bounds(self, number: int, ended: list[Ended], maximize: bool) -> Bounds:
+    def bounds(self, number: int, others: list[Reported], maximize: bool) -> Bounds:
         """The medians of the completed trials."""
-        curves = [trial.curve for trial in ended if trial.complete and trial.curve]
+        curves = [trial.curve for trial in others if trial.complete and trial.curve]
         if len(curves) < max(self._startup, 1):
             return {}
         steps = sorted({step for curve in curves for step in curve if step >= self._warmup})
@@ -84,16 +85,16 @@ class HyperbandPruner:
         self._most = None if max_resource is None else _whole("max_resource", max_resource, 1)
         self._factor = _whole("reduction_factor", reduction_factor, 2)
 
-    def bounds(self, number: int, ended: list[Ended], maximize: bool) -> Bounds:
+    def bounds(self, number: int, others: list[Reported], maximize: bool) -> Bounds:
         """The value of the last trial that would be promoted, at each rung of the trial's bracket."""
-        most = self._most or max((max(trial.curve) + 1 for trial in ended if trial.curve), default=0)
+        most = self._most or max((max(trial.curve) + 1 for trial in others if trial.curve), default=0)
         if most < self._least:
             return {}
         brackets = 1
         while self._least * self._factor**brackets <= most:
             brackets += 1
         bracket = self._bracket(number, brackets)
-        peers = [trial.curve for trial in ended if self._bracket(trial.number, brackets) == bracket]
+        peers = [trial.curve for trial in others if self._bracket(trial.number, brackets) == bracket]
         found: Bounds = {}
         resource = self._least * self._factor**bracket
         while resource < most:

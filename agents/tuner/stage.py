@@ -110,7 +110,7 @@ class TunerStage:
             case TrialsAsked():
                 _trials_asked(state, message, clock)
             case EpochEnd():
-                _epoch_end(state, message)
+                return _epoch_end(state, message)
             case TrialResult():
                 return self._trial_result(state, message)
             case TrainingFinished():
@@ -214,11 +214,17 @@ def _trials_asked(state: TunerState, asked: TrialsAsked, clock: int) -> None:
     study.exhausted = study.exhausted or asked.exhausted
 
 
-def _epoch_end(state: TunerState, report: EpochEnd) -> None:
-    study_id, _, number = report.run_id.rpartition(":")
-    study = state.study(study_id)
-    if study is not None and number.isdecimal() and int(number) in study.handed and SCORE in report.metrics:
-        study.reports.setdefault(int(number), {})[report.epoch] = report.metrics[SCORE]
+def _epoch_end(state: TunerState, report: EpochEnd) -> list[Output]:
+    """Note what a trial reported; end it early if it falls short."""
+    study_id, _, digits = report.run_id.rpartition(":")
+    study, number = state.study(study_id), int(digits) if digits.isdecimal() else -1
+    if study is None or number not in study.handed or SCORE not in report.metrics:
+        return []
+    study.reports.setdefault(number, {})[report.epoch] = report.metrics[SCORE]
+    if not study.falls_short(number, report.epoch):
+        return []
+    order = study.prune_request_of(number, report.epoch)
+    return [Output("trial-requests", order.trial_id, order)]
 
 
 def _go_on(state: TunerState, clock: int) -> list[Output]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.registry.known import KnownVersion
 from agents.tuner.plan import Plan
-from agents.tuner.pruners import Ended, make_pruner
+from agents.tuner.pruners import Bounds, Reported, falls_short, make_pruner
 from agents.tuner.sampler import Told as ToldEvent
 from agents.tuner.sampler import Trial
 from agents.tuner.samplers import takes_incumbent
@@ -22,7 +22,7 @@ from agents.tuner.work import TRAINING_TIMEOUTS, SamplingWork, TrainingWork, Wor
 from schemas.fields import Params as ParamsField
 from schemas.ids import NAMESPACE, output_id
 from schemas.retrain import RetrainRequest
-from schemas.trial_requests import TrialRequest
+from schemas.trial_requests import PruneTrial, TrialRequest
 
 STAGE = "tuner"
 
@@ -208,12 +208,6 @@ class Study(BaseModel):
     def request_of(self, number: int, clock: int) -> TrialRequest:
         """What a runner is sent for a trial that is handed out at this tick clock."""
         plan, cause = self.plan, self.request
-        ended = [
-            Ended(n, curve, self.told[n].error is None and not self.told[n].pruned)
-            for n, curve in self.reports.items()
-            if n in self.told
-        ]
-        bounds = make_pruner(plan.pruner, **plan.pruner_options).bounds(number, ended, plan.maximizes)
         deadline = None
         if self.wall is not None:
             deadline = self.wall + timedelta(milliseconds=clock - self.wall_clock + plan.deadline_ms)
@@ -236,8 +230,41 @@ class Study(BaseModel):
             timeout_seconds=plan.timeout_seconds,
             memory_mb=plan.memory_mb,
             direction=plan.direction,
-            bounds={str(step): bound for step, bound in bounds.items()},
+            bounds={str(step): bound for step, bound in self._bounds_of(number).items()},
+            pruner="" if plan.pruner == "none" else plan.pruner,
         )
+
+    def prune_request_of(self, number: int, step: int) -> PruneTrial:
+        """What a runner is sent for a trial that is to end early."""
+        cause = self.request
+        return PruneTrial(
+            event_id=self.output_id(f"prune_trial {step}", number),
+            model_name=cause.model_name,
+            model_version=cause.model_version,
+            timestamp=cause.timestamp,
+            labels=cause.labels,
+            study_id=self.id,
+            trial_id=self.trial_id(number),
+            number=number,
+            step=step,
+        )
+
+    def falls_short(self, number: int, step: int) -> bool:
+        """Whether a trial that runs is not worth finishing, by what it reported up to a step.
+
+        Where trials run one at a time, its own bounds say all that is known.
+        """
+        if number not in self.out or self.plan.parallel == 1 or self.plan.pruner == "none":
+            return False
+        curve = {at: value for at, value in self.reports[number].items() if at <= step}
+        return falls_short(curve, self._bounds_of(number), self.plan.maximizes)
+
+    def _bounds_of(self, number: int) -> Bounds:
+        """What the pruner wants a trial to reach, by the reports of the others up to now."""
+        pruner = make_pruner(self.plan.pruner, **self.plan.pruner_options)
+        complete = {n for n, told in self.told.items() if told.error is None and not told.pruned}
+        others = [Reported(n, curve, n in complete) for n, curve in self.reports.items() if n != number]
+        return pruner.bounds(number, others, self.plan.maximizes)
 
     def _training(self, best: int) -> TrainingWork:
         return TrainingWork(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from agents.tuner.objective import LoadedObjective, RunningTrial, TrialPruned, load_objective
-from agents.tuner.pruners import Ended, Pruner, make_pruner
+from agents.tuner.pruners import Pruner, Reported, make_pruner
 from agents.tuner.sampler import Sampler, SearchSpaceExhausted
 from agents.tuner.samplers import make_sampler
 from agents.tuner.worker import error_line
@@ -79,7 +79,7 @@ class _Search:
     ) -> None:
         self._objective, self._data, self._sampler, self._pruner = objective, data, sampler, pruner
         self._model, self._seed, self._maximize = model_name, seed, maximize
-        self._curves: list[Ended] = []
+        self._curves: list[Reported] = []
         self.results: list[TrialResult] = []
 
     def run_next(self) -> None:
@@ -89,7 +89,7 @@ class _Search:
         own_seed = _trial_seed(self._seed, trial.number)
         running = RunningTrial(trial.number, dict(trial.params), own_seed, bounds=bounds, maximize=self._maximize)
         score, state, error, seconds = _run(self._objective, running, self._data)
-        self._curves.append(Ended(trial.number, running.reports, state is TrialState.COMPLETE))
+        self._curves.append(Reported(trial.number, running.reports, state is TrialState.COMPLETE))
         self._sampler.tell(trial.number, score if score is None or self._maximize else -score)
         study = self._id("study", self._seed)
         self.results.append(

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from agents.registry.artifacts import ArtifactStore
 from agents.registry.known import KnownVersion
 from agents.registry.promotion import BY_DEFAULT, judge
 from agents.settings.promotion import PromotionSettings
+from agents.tuner.channel import TrialChannel
 from agents.tuner.objective import LoadedObjective, ObjectiveError, RunningTrial, TrialPruned, load_objective
 from agents.tuner.sampling import Chosen, SamplingCall, choose
 from agents.tuner.space import Params
@@ -37,7 +38,10 @@ MAX_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class TrialCall:
-    """A trial as it is sent to a process; the request as JSON, which is also the key of the data's cache."""
+    """A trial as it is sent to a process; the request as JSON, which is also the key of the data's cache.
+
+    `channel` is where its reports are heard while it runs, if somebody listens.
+    """
 
     objective: str
     request: bytes
@@ -50,6 +54,7 @@ class TrialCall:
     bounds: Mapping[int, float] = field(default_factory=dict)
     maximize: bool = True
     memory_mb: int | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,9 @@ def run_trial(call: TrialCall) -> Ended:
         objective, request = _objective(call.objective, options), RetrainRequest.model_validate_json(call.request)
         data = _data(call.objective, options, call.request)
         known = RunningTrial(call.number, dict(call.params), call.seed, request, dict(call.incumbent))
-        trial = replace(known, bounds=call.bounds, maximize=call.maximize)
-        with watch.limit(call.limit_seconds), _memory(call.memory_mb):
+        channel = None if call.channel is None else TrialChannel(call.channel)
+        trial = replace(known, bounds=call.bounds, maximize=call.maximize, channel=channel)
+        with channel or nullcontext(), watch.limit(call.limit_seconds), _memory(call.memory_mb):
             try:
                 return Ended(score=objective.score(trial, data), reports=trial.reports)
             except TrialPruned:

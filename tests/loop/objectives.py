@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agents.tuner.objective import RunningTrial, TrainedModel
+from agents.tuner.objective import RunningTrial, TrainedModel, TrialPruned
 from agents.tuner.space import Params
 from schemas.retrain import RetrainRequest
 
@@ -39,6 +39,20 @@ def traced(trial: RunningTrial, data: Any) -> float:
         time.sleep(0.1)
         trace.write(f"{trial.number} ended\n")
     return -abs(float(trial.params["x"] or 0) - 0.25)
+
+
+class Racing:
+    """Trials that report: good ones are quick, poor ones take two minutes if nobody ends them."""
+
+    def __call__(self, trial: RunningTrial, data: Any) -> float:
+        """Report x at each of 100 steps."""
+        level = float(trial.params["x"] or 0)
+        for step in range(100):
+            trial.report(step, level)
+            if trial.should_prune():
+                raise TrialPruned
+            time.sleep(0.02 if level > 0.5 else 1.2)
+        return level
 
 
 class Troubled:

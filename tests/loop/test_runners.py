@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from agents.tracking.runs import Runs
+from schemas.topics import TOPICS
 from streams.brokers.broker import Broker
 from tests.loop.driving import Cluster, Json, Worker, wait_until
 from tests.loop.objectives import FOLDER
 from tests.loop.test_tuning import ask_for_training, ends, results
 from tests.loop.traffic import START, event
 
+CHOICES = "{ type = 'choice', choices = [0.9, 0.1, 0.8, 0.2] }"
 OWNER = "monitor,retrain,tuner"
 
 
@@ -27,9 +31,7 @@ def cluster(real_broker: Broker, topic_prefix: str, tmp_path: Path) -> Iterator[
 
 def study(objective: str, **rule: object) -> str:
     """The settings of workers that tune every model whose validation score is below 0.8."""
-    lines = [
-        f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}" for name, value in rule.items()
-    ]
+    lines = [f"{name} = {_toml(value)}" for name, value in rule.items()]
     return "\n".join(
         [
             "[[retrain]]",
@@ -43,15 +45,30 @@ def study(objective: str, **rule: object) -> str:
     )
 
 
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def owner(cluster: Cluster, data: str = "owner") -> Worker:
     environment = {"VISUTILITY_AGENTS": OWNER, "VISUTILITY_TRIAL_PROCESSES": "0", FOLDER: str(cluster.folder)}
     return cluster.worker(data=data, **environment)
 
 
-def runner(cluster: Cluster) -> Worker:
+def runner(cluster: Cluster, processes: int = 1) -> Worker:
     number = len(cluster.processes)
-    environment = {"VISUTILITY_AGENTS": "runner", "VISUTILITY_TRIAL_PROCESSES": "1", FOLDER: str(cluster.folder)}
+    environment = {
+        "VISUTILITY_AGENTS": "runner",
+        "VISUTILITY_TRIAL_PROCESSES": str(processes),
+        FOLDER: str(cluster.folder),
+    }
     return cluster.worker(data=f"runner-{number}", **environment)
+
+
+def runs_of(cluster: Cluster) -> list[Json]:
+    """What is on `experiments`."""
+    return cluster.messages("experiments")
 
 
 def runs(cluster: Cluster) -> list[str]:
@@ -92,6 +109,41 @@ def test_200_trials_end_once_each_though_two_runners_and_the_owner_are_killed(cl
     ended = [line for line in runs(cluster) if line.endswith("ended")]
     assert len(ended) <= 200 + 2
     assert [worker.terminate() for worker in (owning, *runners)] == [0] * 4
+
+
+@pytest.mark.timeout(240)
+def test_trials_are_ended_by_what_they_report_while_they_run_though_the_owner_is_killed(cluster: Cluster) -> None:
+    rule = study("Racing", parallel=4, sampler="grid", pruner="median", pruner_options={"n_startup_trials": 2})
+    cluster.settings = rule.replace("{ type = 'float_range', min = 0.0, max = 1.0 }", CHOICES)
+    owning, running = owner(cluster), runner(cluster, processes=4)
+    ask_for_training(cluster)
+    wait_until(lambda: {run["epoch"] for run in runs_of(cluster) if run["type"] == "epoch_end"} > {0, 1}, "reports")
+    owning.kill()
+    owning = owner(cluster)
+    cluster.wait_for("models", 1)
+
+    trials = {trial["params"]["x"]: trial for trial in results(cluster)}
+    assert len(results(cluster)) == 4
+    assert {x: (trial["state"], trial["score"]) for x, trial in trials.items()} == {
+        0.9: ("complete", 0.9),
+        0.8: ("complete", 0.8),
+        0.1: ("pruned", 0.1),
+        0.2: ("pruned", 0.2),
+    }
+    assert all(trial["duration_seconds"] < 60 for trial in trials.values())
+    orders = [each for each in cluster.messages("trial-requests") if each["type"] == "prune_trial"]
+    assert {order["number"] for order in orders} == {trials[0.1]["number"], trials[0.2]["number"]}
+    assert all(request["bounds"] == {} for request in cluster.messages("trial-requests") if request not in orders)
+
+    told = Runs()
+    for message in runs_of(cluster):
+        told.apply(TOPICS["experiments"].parser()(json.dumps(message).encode(), ()))
+    for x, trial in trials.items():
+        run = told.get(trial["trial_id"])
+        assert (run.params, run.state, run.final_metrics) == ({"x": x}, "ended", {"score": x})
+        assert list(run.epochs) == list(range(len(run.epochs)))
+        assert len(run.epochs) == 100 if x > 0.5 else 1 < len(run.epochs) < 60
+    assert [worker.terminate() for worker in (owning, running)] == [0, 0]
 
 
 @pytest.mark.timeout(240)

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
-from agents.runner.trials import call_of, messages_of, overdue
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.runner.trials import (
+    Unsent,
+    call_of,
+    epoch_end_of,
+    overdue,
+    result_of,
+    run_start_of,
+    training_end_of,
+)
+from agents.tracking.runs import Runs
 from agents.tuner.state import TunerState
 from agents.tuner.worker import Ended
-from schemas.experiments import EpochEnd
 from schemas.retrain import RetrainRequest
+from schemas.topics import TOPICS
 from schemas.trial_requests import TrialRequest
 from schemas.trials import TrialResult, TrialState
 from tests.tuner.making import NOON, apply, request, stage, trials_of
+
+parser = TOPICS["experiments"].parser()
 
 
 def requested(**changed: object) -> TrialRequest:
@@ -49,25 +64,51 @@ def test_a_trial_taken_after_its_deadline_is_not_run() -> None:
     assert missed.error == "it was taken after its deadline"
 
 
-def test_reports_come_in_order_before_the_result_and_all_fit_their_schemas() -> None:
-    trial = requested()
+def test_a_trial_is_a_training_run_whose_messages_add_up_to_what_it_was() -> None:
+    trial, later = requested(), NOON + timedelta(seconds=2)
     ended = Ended(score=0.5, seconds=2.0, reports={1: 0.4, 0: 0.3})
-    *reports, result = messages_of(trial, ended)
-    assert [(type(report), report.epoch, report.metrics) for report in reports if isinstance(report, EpochEnd)] == [
-        (EpochEnd, 0, {"score": 0.3}),
-        (EpochEnd, 1, {"score": 0.4}),
-    ]
-    assert isinstance(result, TrialResult)
-    assert (result.state, result.score, result.duration_seconds) == (TrialState.COMPLETE, 0.5, 2.0)
-    assert TrialResult.model_validate_json(result.to_json()) == result
-    assert len({message.event_id for message in (*reports, result)}) == 3
+    reports = [epoch_end_of(trial, step, value, NOON) for step, value in ended.reports.items()]
+    messages = [run_start_of(trial, NOON), *reports, training_end_of(trial, ended, later)]
+    runs = Runs()
+    changed = [runs.apply(parser(message.to_json(), ())) for message in messages]
+    assert changed == [True] * 4
+    run = runs.get(trial.trial_id)
+    assert (run.params, run.tags["study"], run.model_name) == (trial.params, trial.study_id, "m")
+    assert (run.epochs, run.final_metrics) == ({0: {"score": 0.3}, 1: {"score": 0.4}}, {"score": 0.5})
+    assert (run.state, run.started, run.ended, run.duration_seconds) == ("ended", NOON, later, 2.0)
+    assert len({message.event_id for message in (*messages, result_of(trial, ended))}) == 5
+    assert training_end_of(trial, replace(ended, error="no luck"), later).final_metrics == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)) | st.none()), st.booleans())
+def test_each_report_is_sent_and_none_twice_but_where_it_was_corrected(
+    happened: list[tuple[int, float] | None], heard: bool
+) -> None:
+    unsent, reports, sent = Unsent(), dict[int, float](), list[tuple[int, float]]()
+
+    def send() -> None:
+        for step, value in unsent.waiting:
+            sent.append((step, value))
+            unsent.sent(step, value)
+
+    for report in happened:
+        if report is None:
+            send()
+        else:
+            reports[report[0]] = report[1]
+            if heard:  # else it was lost on its way, and comes with the end
+                unsent.add(*report)
+    unsent.complete(reports)
+    send()
+    assert dict(sent) == reports
+    assert all(one != two for one, two in pairwise([value for at, value in sent if at == 0]))
 
 
 def test_a_pruned_trial_keeps_its_score_and_a_failed_one_has_none() -> None:
     trial = requested()
-    pruned = messages_of(trial, Ended(score=0.5, pruned=True))[-1]
-    failed = messages_of(trial, replace(Ended(score=0.5), error="no luck"))[-1]
-    assert isinstance(pruned, TrialResult)
-    assert isinstance(failed, TrialResult)
+    pruned = result_of(trial, Ended(score=0.5, pruned=True, seconds=2.0))
+    failed = result_of(trial, replace(Ended(score=0.5), error="no luck"))
+    assert TrialResult.model_validate_json(pruned.to_json()) == pruned
+    assert pruned.duration_seconds == 2.0
     assert (pruned.state, pruned.score) == (TrialState.PRUNED, 0.5)
     assert (failed.state, failed.score, failed.error) == (TrialState.FAILED, None, "no luck")

@@ -27,7 +27,7 @@ from schemas.metrics import (
 from schemas.models import ModelAlias, ModelVersion, Promotion
 from schemas.retrain import RetrainRequest
 from schemas.status import ModelState, ModelStatus, RuleStatus
-from schemas.trial_requests import TrialRequest
+from schemas.trial_requests import PruneTrial, TrialRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
 
 Strategy = st.SearchStrategy[Any]
@@ -192,7 +192,9 @@ MESSAGES: dict[type[Message], Strategy] = {
         memory_mb=optional(COUNTS),
         direction=st.sampled_from(["maximize", "minimize"]),
         bounds=NUMBERS,
+        pruner=st.just("") | names(),
     ),
+    PruneTrial: _of(PruneTrial, study_id=names(), trial_id=names(), number=COUNTS, step=COUNTS),
     TrialResult: _of(
         TrialResult,
         **_TRIAL,

@@ -18,7 +18,7 @@ TYPES = {
     },
     "drift": {"drift_detected", "threshold_breached", "external_drift"},
     "retrain": {"retrain_request"},
-    "trial-requests": {"trial_request"},
+    "trial-requests": {"trial_request", "prune_trial"},
     "trials": {"trial_result", "study_finished"},
     "models": {"model_version", "model_alias"},
     "status": {"model_status"},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from agents.runner.trials import messages_of
+from agents.runner.trials import result_of
 from agents.settings import Settings, TuneRule
 from agents.tuner.sampling import SamplingCall, choose
 from agents.tuner.stage import TunerStage
@@ -116,9 +116,7 @@ def score_of(trial: TrialRequest) -> float:
 
 def ended(trial: TrialRequest, score: float | None = None, **how: Any) -> TrialResult:
     """The result of a trial that ended as said."""
-    result = messages_of(trial, Ended(score=score, seconds=0.5, **how))[-1]
-    assert isinstance(result, TrialResult)
-    return result
+    return result_of(trial, Ended(score=score, seconds=0.5, **how))
 
 
 def succeed(trial: TrialRequest) -> TrialResult:

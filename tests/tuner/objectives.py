@@ -73,6 +73,16 @@ def prunable(trial: RunningTrial) -> float:
     return 1.0
 
 
+def patient(trial: RunningTrial) -> float:
+    """Reports its number of steps until it is asked to end, for as long as half a minute."""
+    for step in range(3_000):
+        trial.report(step, float(step))
+        if trial.should_prune():
+            raise TrialPruned
+        time.sleep(0.01)
+    return -1.0
+
+
 class CountingLoads:
     """An objective that writes a line each time its data is loaded, into the file its params name."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agents.registry.artifacts import load_artifact
-from agents.runner.trials import call_of, messages_of
+from agents.runner.trials import call_of, epoch_end_of, result_of
 from agents.tuner.agent import StudyRunner
 from agents.tuner.pool import TrialPool
 from agents.tuner.stage import TunerStage
@@ -59,8 +59,10 @@ class Loop:
 
     async def run(self, trial: TrialRequest) -> None:
         """Run a trial as a runner does."""
-        for message in messages_of(trial, await self.pool.run_trial(call_of(trial))):
-            await self.take(message)
+        ended = await self.pool.run_trial(call_of(trial))
+        for step, value in sorted(ended.reports.items()):
+            await self.take(epoch_end_of(trial, step, value, trial.timestamp))
+        await self.take(result_of(trial, ended))
 
     def only(self, kind: type[Message]) -> list[Any]:
         """What was published of one kind."""

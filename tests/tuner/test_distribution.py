@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.runner.trials import epoch_end_of
 from agents.tuner.sampler import Told
 from agents.tuner.stage import TunerStage
 from agents.tuner.state import TunerState
@@ -18,7 +19,7 @@ from agents.tuner.work import SamplingWork, TrainingWork
 from schemas.experiments import EpochEnd
 from schemas.message import Message
 from schemas.models import ModelVersion
-from schemas.trial_requests import TrialRequest
+from schemas.trial_requests import PruneTrial, TrialRequest
 from schemas.trials import StudyFinished, TrialResult, TrialState
 from streams.stage import Tick
 from tests.tuner.making import (
@@ -43,6 +44,10 @@ M = TypeVar("M", bound=Message)
 
 def only(messages: Sequence[Message], kind: type[M]) -> list[M]:
     return [message for message in messages if isinstance(message, kind)]
+
+
+def reported(trial: TrialRequest, step: int, score: float) -> EpochEnd:
+    return epoch_end_of(trial, step, score, NOON)
 
 
 def begun(**rule: Any) -> tuple[TunerStage, TunerState]:
@@ -319,16 +324,9 @@ def test_reports_of_trials_that_ended_bound_those_that_are_handed_out_after() ->
     tuner, state = begun(pruner="median", pruner_options={"n_startup_trials": 2}, trials=4)
     for level in (0.4, 0.6):
         (trial,) = trials_of(tuner, state)
-        report = EpochEnd(
-            event_id=f"{level}",
-            model_name="m",
-            timestamp=NOON,
-            run_id=trial.trial_id,
-            epoch=0,
-            metrics={"score": level},
-        )
         assert trial.bounds == {}
-        state, _ = apply(tuner, state, report, report, ended(trial, level))
+        state, published = apply(tuner, state, *[reported(trial, 0, level)] * 2, ended(trial, level))
+        assert only(published, PruneTrial) == []
     (trial,) = trials_of(tuner, state)
     assert trial.bounds == {"0": 0.5}
     state, published = apply(tuner, state, ended(trial, 0.7, pruned=True))
@@ -336,6 +334,41 @@ def test_reports_of_trials_that_ended_bound_those_that_are_handed_out_after() ->
     assert (result.state, result.score) == (TrialState.PRUNED, 0.7)
     assert state.studies[0].best == 1  # what ended early does not win
     assert Told(trial.number, 0.7) in state.studies[0].history()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"pruner": "median", "pruner_options": {"n_startup_trials": 2}},
+        {"pruner": "hyperband", "pruner_options": {"max_resource": 2}},
+    ],
+)
+def test_a_trial_that_runs_is_ended_by_what_it_reports_meanwhile(rule: dict[str, Any]) -> None:
+    tuner, state = begun(**rule, parallel=4)
+    one, two, good, poor = trials_of(tuner, state)
+    assert [trial.bounds for trial in (good, poor)] == [{}, {}]
+    state, _ = apply(tuner, state, reported(one, 0, 0.4), reported(two, 0, 0.6))
+    if rule["pruner"] == "median":
+        state, _ = apply(tuner, state, ended(one, 0.4), ended(two, 0.6))
+    state, published = apply(tuner, state, reported(good, 0, 0.9), reported(poor, 0, 0.1))
+    (order,) = published
+    assert isinstance(order, PruneTrial)
+    assert (order.trial_id, order.number, order.step) == (poor.trial_id, poor.number, 0)
+    state, outputs = tuner.step(state, [event(reported(poor, 0, 0.1))])  # by the runner that has it now
+    assert [(each.topic, each.key, each.message) for each in outputs] == [("trial-requests", poor.trial_id, order)]
+    state, published = apply(tuner, state, reported(poor, 1, 0.95), ended(poor, 0.95, pruned=True))
+    assert [result.state for result in only(published, TrialResult)] == [TrialState.PRUNED]
+    assert [type(message) for message in published] == [TrialResult]
+    assert apply(tuner, state, reported(poor, 0, 0.1))[1] == []
+
+
+@pytest.mark.parametrize("rule", [{"pruner": "none", "parallel": 3}, {"pruner": "median", "parallel": 1}])
+def test_no_trial_is_ended_without_a_pruner_or_where_its_own_bounds_say_as_much(rule: dict[str, Any]) -> None:
+    tuner, state = begun(**rule, pruner_options={"n_startup_trials": 1} if rule["pruner"] == "median" else {})
+    first = trials_of(tuner, state)[0]
+    assert first.pruner == rule["pruner"].replace("none", "")
+    state, _ = apply(tuner, state, reported(first, 0, 0.9), ended(first, 0.9))
+    assert apply(tuner, state, reported(trials_of(tuner, state)[0], 0, 0.1))[1] == []
 
 
 def test_reports_of_unknown_trials_change_nothing() -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from agents.registry.artifacts import ArtifactStore, load_artifact
 from agents.registry.known import KnownVersion
+from agents.tuner.channel import LiveTrial
 from agents.tuner.pool import NICENESS, TrialPool
 from agents.tuner.sampling import SamplingCall, choose
 from agents.tuner.space import Params
@@ -50,6 +51,24 @@ async def test_a_trial_that_misses_its_bound_ends_with_the_score_it_had(pool: Tr
     reached = await pool.run_trial(replace(trial(objective=f"{HERE}:prunable"), bounds={0: 0.4}))
     assert (reached.pruned, reached.score, reached.reports) == (False, 1.0, {0: 0.5})
     assert (await pool.run_trial(replace(trial(objective=f"{HERE}:prunable"), bounds={0: 0.4}, maximize=False))).pruned
+
+
+@pytest.mark.parametrize("at", [-1, 3])
+async def test_a_running_trials_reports_are_heard_and_it_can_be_asked_to_end(pool: TrialPool, at: int) -> None:
+    heard: list[tuple[int, float]] = []
+
+    def hear(step: int, value: float) -> None:
+        heard.append((step, value))
+        if step == at:
+            live.end_early()
+
+    live = LiveTrial(hear)
+    if at < 0:
+        live.end_early()  # before it has begun
+    ended = await pool.run_trial(trial(objective=f"{HERE}:patient"), live)
+    assert (ended.pruned, ended.error) == (True, None)
+    assert heard == [(step, float(step)) for step in range(len(heard))] == list(ended.reports.items())
+    assert max(at, 0) <= len(heard) < 300
 
 
 async def test_a_sampler_is_asked_in_a_process(pool: TrialPool) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from agents.tuner import RunningTrial, TrialPruned, make_pruner, tune
-from agents.tuner.pruners import Ended, falls_short
+from agents.tuner.pruners import Reported, falls_short
 from schemas.trials import TrialState
 
 
-def climbing(number: int, slope: float, steps: int = 9, complete: bool = True) -> Ended:
+def climbing(number: int, slope: float, steps: int = 9, complete: bool = True) -> Reported:
     """A trial whose reports rise by `slope`."""
-    return Ended(number, {step: slope * (step + 1) for step in range(steps)}, complete)
+    return Reported(number, {step: slope * (step + 1) for step in range(steps)}, complete)
 
 
 def test_the_median_of_completed_trials_must_be_reached() -> None:
