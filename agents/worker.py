@@ -16,9 +16,11 @@ from agents.retrain.stage import RetrainStage
 from agents.runner.agent import TrialRunner
 from agents.settings import Settings
 from agents.tuner.agent import StudyRunner
+from agents.tuner.objective import ObjectiveError
 from agents.tuner.pool import TrialPool
 from agents.tuner.stage import TunerStage
 from agents.tuner.state import TunerState
+from agents.tuner.worker import LoadingCall
 from schemas.message import Message
 from streams.owner import Commit, Listener
 from streams.partitioner import partition_of
@@ -96,8 +98,9 @@ class Worker:
             await self._dispatcher.start()
 
     async def wait(self) -> None:
-        """Return never; raise what made a stage fail."""
-        await (asyncio.Event().wait() if self._streams is None else self._streams.wait())
+        """Return never; raise what made a stage fail, or `ObjectiveError` where an objective cannot be loaded."""
+        streams = asyncio.Event().wait() if self._streams is None else self._streams.wait()
+        await asyncio.gather(streams, self._check_objectives())
 
     async def stop(self) -> None:
         """Checkpoint, leave the groups, end running trials. Takes less than ten seconds."""
@@ -107,6 +110,18 @@ class Worker:
         await self._pool.close()
         if self._streams is not None:
             await self._streams.stop()
+
+    async def _check_objectives(self) -> None:
+        """Load what the tune rules name, in a process that is not kept: users' code may be large."""
+        rules = self._settings.tune if "tuner" in self._settings.agents else []
+        loader = TrialPool(workers=1)
+        try:
+            for number, rule in enumerate(rules):
+                loaded = await loader.run_loading(LoadingCall(rule.objective, rule.options))
+                if loaded.error is not None:
+                    raise ObjectiveError(f"tune[{number}]: {loaded.error}")
+        finally:
+            await loader.close()
 
     def _stages(self) -> list[Stage[Any]]:
         stages: dict[str, Stage[Any]] = {}

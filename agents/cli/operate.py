@@ -63,7 +63,23 @@ def retrain(
         cause_ids=[],
         actor=who,
     )
+    brokers_of(settings)
+    known = _is_registered(settings, model)
     _publish(settings, "retrain", request, as_json)
+    if not known and not as_json:
+        print_line(f"no version of {model} is registered yet: if a tune rule matches it, this makes the first one")
+
+
+def _is_registered(settings: Settings, model: str) -> bool:
+    from agents.cli import kafka
+
+    async def search() -> bool:
+        async for _, message in kafka.messages(settings, "models"):
+            if message is not None and message.model_name == model:
+                return True
+        return False
+
+    return kafka.run(search(), settings)
 
 
 def pause(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
+from agents.tuner.samplers import takes_incumbent
 from agents.tuner.state import TunerState
 from agents.tuner.study import STAGE, Study, Told
 from agents.tuner.versions import next_version, split_version
@@ -88,7 +89,14 @@ def _success(study: Study) -> str:
     also = "".join(f", {count} {what}" for what, count in counts.items() if count)
     text = f"trial {best} is the best of {study.counted}{also}: score {study.told[best].score:.6g}"
     early = study.stopped or study.exhausted
-    return f"{text}; {early}" if early else text
+    return "; ".join(filter(None, [text, early, _begun_from(study)]))
+
+
+def _begun_from(study: Study) -> str | None:
+    """What is to be said of where the sampler began."""
+    if study.incumbent or not takes_incumbent(study.plan.sampler):
+        return None
+    return "no version in service is known, so it began from the search space's defaults"
 
 
 def version_of(state: TunerState, study: Study, training: TrainingFinished) -> ModelVersion:

@@ -22,16 +22,18 @@ from agents.tuner.channel import LiveTrial, TrialChannels
 from agents.tuner.sampling import SamplingCall
 from agents.tuner.worker import (
     Ended,
+    LoadingCall,
     TrainingCall,
     TrialCall,
     error_line,
+    run_loading,
     run_sampling,
     run_training,
     run_trial,
     start_worker,
 )
 
-C = TypeVar("C", TrialCall, TrainingCall, SamplingCall)
+C = TypeVar("C", TrialCall, TrainingCall, SamplingCall, LoadingCall)
 
 NICENESS = 10
 MAX_WORKERS = 4
@@ -76,6 +78,10 @@ class TrialPool:
     async def run_sampling(self, call: SamplingCall) -> Ended:
         """Ask a sampler; a pool of one process keeps it in memory between calls."""
         return await self._run(run_sampling, call)
+
+    async def run_loading(self, call: LoadingCall) -> Ended:
+        """Load an objective, whose module is imported in the process."""
+        return await self._run(run_loading, call)
 
     async def close(self) -> None:
         """End all processes, in the middle of what they do. Calls still awaited are cancelled."""

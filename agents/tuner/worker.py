@@ -72,6 +72,15 @@ class TrainingCall:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadingCall:
+    """An objective that is to be loaded, and no more."""
+
+    objective: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    limit_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a call ended. `error` is one line; without one a trial has a `score`, a training a `url` and `sha256`.
 
@@ -126,6 +135,16 @@ def run_trial(call: TrialCall) -> Ended:
                 return Ended(score=objective.score(trial, data), reports=trial.reports)
             except TrialPruned:
                 return Ended(score=trial.latest, pruned=True, reports=trial.reports)
+
+    return _guarded(body)
+
+
+def run_loading(call: LoadingCall) -> Ended:
+    """Load an objective; the error says why trials of it would fail."""
+
+    def body(watch: _Stopwatch) -> Ended:
+        _objective(call.objective, _text(call.options))
+        return Ended()
 
     return _guarded(body)
 

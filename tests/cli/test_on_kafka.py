@@ -55,7 +55,9 @@ def test_pause_tells_the_retrain_policy_who_and_what(settings: Settings) -> None
 
 
 def test_a_retrain_request_can_be_made_by_hand(settings: Settings) -> None:
-    assert visutility("retrain", "fraud-eu", "--note", "new labels").status == 0
+    ran = visutility("retrain", "fraud-eu", "--note", "new labels")
+    assert ran.status == 0
+    assert "no version of fraud-eu is registered yet" in ran.out
     (record,) = everything_on(settings, "retrain")
     assert record.key == b"fraud-eu"
     assert f'"reason":"manual: asked for by {getpass.getuser()}: new labels"'.encode() in record.value

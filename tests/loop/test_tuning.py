@@ -108,6 +108,15 @@ def test_trials_that_fail_leave_the_worker_and_the_study_alone(cluster: Cluster)
     assert worker.terminate() == 0
 
 
+def test_a_worker_whose_objective_cannot_be_loaded_ends_and_says_why(real_cluster: Cluster) -> None:
+    real_cluster.settings = tuning("Nowhere", trials=1)
+    worker = start(real_cluster)
+    assert worker.process.wait(60) == 1
+    assert [line["message"] for line in worker.lines() if line["level"] == "error"] == [
+        "ObjectiveError: tune[0]: objective 'tests.loop.objectives:Nowhere': tests.loop.objectives has no 'Nowhere'"
+    ]
+
+
 def test_a_study_without_any_score_fails_with_its_reason(cluster: Cluster) -> None:
     cluster.settings = tuning("Hopeless", trials=3)
     worker = start(cluster)

@@ -318,6 +318,15 @@ def test_decay_starts_from_the_version_in_service() -> None:
     found = [result.params for result in only(published, TrialResult)]
     assert [params["lr"] for params in found] == pytest.approx([0.08, 0.064, 0.0512])
     assert {params["depth"] for params in found} == {4}
+    assert "no version" not in only(train(tuner, state)[1], StudyFinished)[0].reason
+
+
+def test_a_study_without_a_version_in_service_begins_from_the_defaults_and_says_so() -> None:
+    tuner = stage(sampler="decay", trials=1)
+    state, _ = apply(tuner, TunerState(), request(version=""))
+    state, _ = run_trials(tuner, state)
+    (finished,) = only(train(tuner, state)[1], StudyFinished)
+    assert finished.reason.endswith("no version in service is known, so it began from the search space's defaults")
 
 
 def test_reports_of_trials_that_ended_bound_those_that_are_handed_out_after() -> None:
