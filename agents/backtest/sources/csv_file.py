@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,37 @@ from agents.recording.items import SourceError, SourceRecord
 _LONGEST = 2**20
 
 
+@dataclass
+class Table:
+    """A table being read: the names of its columns, and what gives its rows, each on the line `lines()` after it."""
+
+    header: list[str]
+    rows: Iterator[list[str]]
+    lines: Callable[[], int]
+
+
 def read_csv(path: Path, mapping: ColumnMapping) -> Iterator[SourceRecord]:
     """The rows of a file whose first line names its columns; blank lines are left out. A row's offset is its last line.
 
     Columns are separated by commas, or by semicolons or tabs if the first line has these and no comma.
     Raises SourceError if the file cannot be read or lacks a mapped column.
     """
-    reached = 1
+    with open_table(path) as table:
+        check_columns(str(path), mapping, table.header)
+        messages = RowMessages(path.name, mapping)
+        wanted = [table.header.index(column) for column in mapping.columns.values()]
+        reached = 1
+        while chunk := list(islice(table.rows, CHUNK_ROWS)):
+            lines = _lines(chunk, reached, table.lines())
+            yield from _records(chunk, lines, len(table.header), wanted, messages)
+            reached = table.lines()
+        yield from messages.finish()
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[Table]:
+    """A `.csv[.gz|.zst]` file whose first line names its columns. Raises SourceError, also while it is being read."""
+    table: Table | None = None
     try:
         with open_bytes(path) as file, io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as text:
             csv.field_size_limit(_LONGEST)
@@ -36,16 +62,11 @@ def read_csv(path: Path, mapping: ColumnMapping) -> Iterator[SourceRecord]:
             header = [name.strip() for name in next(csv.reader([first], delimiter=_delimiter(first)), [])]
             if not any(header):
                 raise SourceError(f"{path}: expected the columns' names in the first line, got none")
-            check_columns(str(path), mapping, header)
-            messages = RowMessages(path.name, mapping)
-            wanted = [header.index(column) for column in mapping.columns.values()]
-            rows = csv.reader(text, delimiter=_delimiter(first))
-            while chunk := list(islice(rows, CHUNK_ROWS)):
-                yield from _records(chunk, _lines(chunk, reached, rows.line_num + 1), len(header), wanted, messages)
-                reached = rows.line_num + 1
-            yield from messages.finish()
+            reader = csv.reader(text, delimiter=_delimiter(first))
+            table = Table(header, reader, lambda: reader.line_num + 1)
+            yield table
     except (Damaged, csv.Error) as problem:
-        raise SourceError(f"{path}: after line {reached}: {problem}") from None
+        raise SourceError(f"{path}: after line {table.lines() if table else 0}: {problem}") from None
     except OSError as problem:
         raise SourceError(f"{path}: cannot be read: {problem.strerror or problem}") from None
 
