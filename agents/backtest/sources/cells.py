@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,9 @@ _NOTHING: Final = frozenset({"", "nan", "NaN", "NA", "N/A", "null", "NULL", "Non
 _BOOLEANS: Final = {"True": "true", "False": "false", "true": "true", "false": "false"}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _LENIENT = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*", re.ASCII)
+
+#: Without an offset, as the times that it is taken from.
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
 
 _numbers = msgspec.json.Decoder(list[int | float]).decode
 
@@ -92,6 +95,11 @@ def _plain(cell: Any) -> str | None:
 
 
 def _instants(cells: Sequence[Any]) -> Texts:
+    if set(map(type, cells)) == {str}:
+        try:
+            return [repr(_seconds(moment)) for moment in map(datetime.fromisoformat, cells)]
+        except ValueError:
+            pass  # some are no times; one by one
     return [_instant(cell) for cell in cells]
 
 
@@ -112,4 +120,4 @@ def _instant(cell: Any) -> str | None:
 
 
 def _seconds(moment: datetime) -> float:
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    return (moment - _EPOCH).total_seconds() if moment.tzinfo is None else moment.timestamp()

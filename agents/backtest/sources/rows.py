@@ -12,8 +12,9 @@ from agents.backtest.sources.mapping import GROUPS, ColumnMapping
 from agents.backtest.sources.outcomes import OutcomeBatches
 from agents.recording.items import SourceError, SourceRecord
 
-#: How many rows a reader hands over together.
-CHUNK_ROWS = 1_000
+#: How many rows a reader hands over together. With more lists than some 700 at once, Python's collector of cycles looks
+#: at them again and again: 1,000 take twice as long a row.
+CHUNK_ROWS = 500
 
 
 class RowMessages:
@@ -28,15 +29,16 @@ class RowMessages:
             field: converter_for(field)([value])[0] for field, value in mapping.constants.items() if field != "type"
         }
         self._rows = 0
+        self._start, self._step = mapping.start.timestamp(), mapping.interval / timedelta(seconds=1)
         self._batches: OutcomeBatches | None = None
         if self._type == "outcomes":
-            self._batches = OutcomeBatches(mapping.batch_rows, mapping.item_times)
+            self._batches = OutcomeBatches(mapping.batch_rows, mapping.item_times, self._time)
 
     def records(self, cells: Sequence[Sequence[Any]], lines: Sequence[int]) -> Iterator[SourceRecord]:
         """Records of some rows: `cells` of each mapped column in the mapping's order, and the line of each row."""
         texts = self._texts(cells, len(lines))
         if self._batches is not None:
-            for line, message in self._batches.messages(texts, lines):
+            for line, message in self._batches.messages(texts, lines, range(self._rows - len(lines), self._rows)):
                 yield self._record(line, message)
         else:
             yield from map(self._record, lines, _messages(self._type, texts, len(lines)))
@@ -59,11 +61,14 @@ class RowMessages:
         texts: dict[str, Texts] = {field: [text] * count for field, text in self._constants.items()}
         for (field, convert), column in zip(self._converters.items(), cells, strict=True):
             texts[field] = convert(column)
-        if "timestamp" not in texts:
-            start, step = self._mapping.start.timestamp(), self._mapping.interval / timedelta(seconds=1)
-            texts["timestamp"] = [repr(start + row * step) for row in range(self._rows, self._rows + count)]
+        if "timestamp" not in texts and (self._batches is None or self._mapping.item_times):
+            texts["timestamp"] = list(map(self._time, range(self._rows, self._rows + count)))
         self._rows += count
         return texts
+
+    def _time(self, row: int) -> str:
+        """The time of a row, from 0, of a table that tells none."""
+        return repr(self._start + row * self._step)
 
 
 def _messages(kind: str, texts: dict[str, Texts], count: int) -> Iterator[str]:
