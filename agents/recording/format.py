@@ -144,9 +144,9 @@ def item_of(line: bytes) -> Item | None:
 def _record(line: _Line) -> SourceRecord:
     key = None if line.key is None else line.key.encode()
     if line.key_base64 is not None:
-        key = b64decode(line.key_base64)
+        key = b64decode(line.key_base64, validate=True)
     if line.value_base64 is not None:
-        value: bytes | None = b64decode(line.value_base64)
+        value: bytes | None = b64decode(line.value_base64, validate=True)
     else:
         value = bytes(line.value)
         value = None if value == b"null" else value
@@ -185,4 +185,4 @@ def _read(header: Sequence[str | None]) -> tuple[str, bytes]:
     name, text, base64 = (*header, None, None)[:3]
     if len(header) == 1:
         return str(name), None  # type: ignore[return-value]  # Kafka knows headers without a value
-    return str(name), (text or "").encode() if base64 is None else b64decode(base64)
+    return str(name), (text or "").encode() if base64 is None else b64decode(base64, validate=True)

@@ -10,16 +10,18 @@ from agents.recording.format import Header, NotARecording, header_of, is_recordi
 from agents.recording.items import Item, Recorded, SourceError
 
 
-def read_header(path: Path) -> Header | None:
-    """The header of a recording; None for a file that is none. Raises SourceError if it cannot be read."""
-    for _, line in numbered_lines(path):
-        if not is_recording(line):
-            return None
-        try:
-            return header_of(line)
-        except NotARecording as problem:
-            raise SourceError(f"{path}: {problem}") from None
-    return None
+def first_line(path: Path) -> bytes:
+    """The first line of a file; empty where there is none, for its writer was killed before. Raises SourceError."""
+    line = next((line for _, line in numbered_lines(path, may_be_cut_short=True)), b"")
+    return line if line.endswith(b"\n") or not is_recording(line) else b""
+
+
+def header_in(path: Path, line: bytes) -> Header | None:
+    """The header of a recording that begins with this line; None for a file that is none. Raises SourceError."""
+    try:
+        return header_of(line) if is_recording(line) else None
+    except NotARecording as problem:
+        raise SourceError(f"{path}: {problem}") from None
 
 
 def read_recording(path: Path) -> Iterator[Item]:

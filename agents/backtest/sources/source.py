@@ -10,7 +10,7 @@ from agents.backtest.sources.layouts import LAYOUTS
 from agents.backtest.sources.lines import read_lines
 from agents.backtest.sources.mapping import ColumnMapping
 from agents.backtest.sources.parquet_file import read_parquet
-from agents.backtest.sources.recording import read_header, read_recording, recorded_of
+from agents.backtest.sources.recording import first_line, header_in, read_recording, recorded_of
 from agents.recording.files import parts_of
 from agents.recording.format import Header
 from agents.recording.items import Item, Recorded, SourceError
@@ -46,6 +46,8 @@ def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: 
     does not exist; the columns are looked at when it is read.
     """
     mapping = mapping or ColumnMapping()
+    if layout is not None and layout not in LAYOUTS:
+        raise SourceError(f"no layout {layout!r}: there are {', '.join(LAYOUTS)}")
     if isinstance(spec, str) and spec.startswith(KAFKA):
         from agents.backtest.sources.kafka import kafka_source
 
@@ -53,15 +55,16 @@ def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: 
     root = Path(spec)
     files = _files(root)
     if layout is not None:
-        if layout not in LAYOUTS:
-            raise SourceError(f"no layout {layout!r}: there are {', '.join(LAYOUTS)}")
         read = LAYOUTS[layout]
         return Source(str(spec), lambda: read(root, files, mapping))
     if any(_extension(file) in _TABLES for file in files):
         if not mapping.columns:
             raise SourceError(f"{spec}: which column is what? give --map FIELD=COLUMN,… (or --layout)")
         mapping.type  # noqa: B018 - raises now rather than at the first row
-    headers = {file: read_header(file) for file in files if _extension(file) in _LINES}
+    begins = {file: first_line(file) for file in files if _extension(file) in _LINES}
+    headers = {file: header_in(file, line) for file, line in begins.items()}
+    if any(headers.values()):  # a recorder may have been killed before it wrote into its next file
+        files = [file for file in files if begins.get(file) != b""]
     return Source(str(spec), lambda: _read(files, headers, mapping), _recorded(str(spec), files, headers))
 
 
