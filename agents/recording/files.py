@@ -73,7 +73,7 @@ class RecordingFile:
         self.positions: Positions | None = None
         parts = parts_of(path)
         stem, extension = _split(path)
-        self._number = (_number(parts[-1], stem, extension) or 0) if parts else 0
+        self._number = (_number(parts[-1], stem, extension) or 0) if parts else int(rotate_at is not None)
         self.file = parts[-1] if parts else (path if rotate_at is None else part_name(path, 1))
         self._descriptor = self._opened(self.file)
         try:

@@ -121,7 +121,8 @@ def test_what_is_wrong_with_a_row_is_told_with_its_line_and_the_others_go_on(tmp
     assert "3 cells under 2 columns" in told[5]
     assert told[6] == "accuracy: expected a number in [0, 1], got 'high'"
     assert told[7] == "accuracy: expected a number in [0, 1], got 1.5"
-    assert told[8].startswith("timestamp: expected") and "'yesterday'" in told[8]
+    assert told[8].startswith("timestamp: expected")
+    assert "'yesterday'" in told[8]
     assert result.events_read == 6
 
 
@@ -203,14 +204,14 @@ def test_a_table_need_not_fit_in_memory(tmp_path: Path) -> None:
     file = tmp_path / "long.csv"
     with file.open("w") as out:
         out.write("y,p,padding\n")
-        out.writelines(f"{row % 2},{row % 3 % 2},{'x' * 200}\n" for row in range(40_000))
+        out.writelines(f"{row % 2},{row % 3 % 2},{'x' * 200}\n" for row in range(20_000))
     tracemalloc.start()
     try:
         count = sum(1 for _ in open_source(file, parse_mapping(["y_true=y,y_pred=p"], model="m")))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert count == 80
+    assert count == 40
     assert peak < file.stat().st_size / 4
 
 
@@ -229,6 +230,6 @@ def test_nannymls_labels_are_joined_to_the_rows_by_id(tmp_path: Path) -> None:
 @pytest.mark.skipif(not NAB.is_dir(), reason=f"no series in {NAB}")
 def test_numentas_series_are_models_named_as_numenta_names_them() -> None:
     labels = json.loads((NAB / "labels.json").read_text())["windows"]
-    source = open_source(NAB, layout="nab")
-    names = {json.loads(item.value or b"")["model_name"] for item in source if isinstance(item, SourceRecord)}
+    firsts = [next(iter(open_source(file, layout="nab"))) for file in sorted(NAB.glob("*.csv.gz"))]
+    names = {json.loads(item.value or b"")["model_name"] for item in firsts if isinstance(item, SourceRecord)}
     assert names == {name.removesuffix(".csv") for name in labels}

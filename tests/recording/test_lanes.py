@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.recording.items import Item, SourceRecord, TimePassed
@@ -73,6 +73,7 @@ def deliver(
             return out
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 6), st.integers(0, 10_000))
 def test_the_order_is_that_of_the_cuts_however_it_is_read(seed: int, checkpoints: int, reading: int) -> None:
     topics, order = history(seed, checkpoints)
@@ -80,6 +81,7 @@ def test_the_order_is_that_of_the_cuts_however_it_is_read(seed: int, checkpoints
     assert deliver(lane, topics, Random(reading)) == order
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(0, 10_000), st.integers(0, 30))
 def test_it_goes_on_from_wherever_it_was_stopped(seed: int, checkpoints: int, reading: int, stop: int) -> None:
     topics, order = history(seed, checkpoints)
