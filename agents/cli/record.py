@@ -104,7 +104,8 @@ async def _record(wanted: Wanted, path: Path, rotate_at: int | None) -> Progress
     """Record, and say now and then how far it is; SIGINT and SIGTERM end it in good order."""
     from agents.recording.recorder import record as run
 
-    loop, stop, told = asyncio.get_running_loop(), asyncio.Event(), 0.0
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    told = loop.time()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
 

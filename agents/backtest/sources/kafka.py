@@ -50,14 +50,17 @@ def parse_url(url: str) -> Wanted:
 def _items(wanted: Wanted, header: Header) -> Iterator[Item]:
     """Read with an event loop that runs while the next items are waited for."""
     with asyncio.Runner() as runner:
-        reader = TopicsReader(wanted, header)
-        _run(reader.__aenter__(), wanted, runner)
+        reader = _run(_opened(wanted, header), wanted, runner)
         lists = aiter(reader)
         try:
             while (items := _run(_next(lists), wanted, runner)) is not None:
                 yield from items
         finally:
             runner.run(reader.__aexit__())
+
+
+async def _opened(wanted: Wanted, header: Header) -> TopicsReader:
+    return await TopicsReader(wanted, header).__aenter__()
 
 
 async def _next(lists: AsyncIterator[list[Item]]) -> list[Item] | None:
