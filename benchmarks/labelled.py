@@ -18,6 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.backtest.labels import agreed
+from agents.backtest.scoring import match
 from agents.drift import DETECTORS
 from benchmarks.calibration import Candidate, on_errors
 from benchmarks.run import ROOT, Json, LocalRun, ProcessFailed
@@ -33,9 +35,6 @@ _PROBATION: Final = 0.15
 _MARGIN: Final = 0.1
 
 OF_DISTRIBUTION: Final = sorted(name for name, made in DETECTORS.items() if getattr(made, "of_distribution", False))
-
-#: Marks of different annotators no further apart are of the same change; so many must agree.
-_APART, _ANNOTATORS = 5, 2
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,12 @@ class Score:
 def score(series: Labelled, alarms: Iterable[int]) -> Score:
     """The first alarm in a change's span finds it; those after it there are false, as are those outside of all."""
     judged = [alarm for alarm in alarms if alarm >= series.judged_from]
-    inside = [[alarm - begin for alarm in judged if begin <= alarm < end] for begin, end in series.changes]
-    found = sum(1 for delays in inside if delays)
-    return Score([delays[0] if delays else None for delays in inside], len(judged) - found)
+    matched = match(judged, series.changes)
+    delays = [
+        None if found is None else judged[found] - begin
+        for found, (begin, _) in zip(matched.found, series.changes, strict=True)
+    ]
+    return Score(delays, len(matched.false) + len(matched.repeated))
 
 
 def predictions(run: LocalRun) -> Json:
@@ -219,7 +221,7 @@ def _turing(path: Path, annotations: dict[str, list[int]], most: int) -> Labelle
     raw = [value for value in data["series"][0]["raw"][:most] if value is not None]
     values = _standardised(np.array(raw, dtype=np.float64), min(30, len(raw)))
     margin = max(10, int(_MARGIN * len(values)))
-    begins = _agreed(annotations)
+    begins = agreed(annotations)
     return Labelled(
         path.stem, values, [(begin, min(begin + margin, end)) for begin, end in _spans(begins, len(values))]
     )
@@ -228,18 +230,6 @@ def _turing(path: Path, annotations: dict[str, list[int]], most: int) -> Labelle
 def _spans(begins: Sequence[int], length: int) -> list[tuple[int, int]]:
     """Each change up to the next."""
     return list(zip(begins, [*begins[1:], length], strict=True)) if begins else []
-
-
-def _agreed(annotations: dict[str, list[int]]) -> list[int]:
-    """The changes that enough annotators marked: the first mark of each cluster."""
-    marks = sorted((mark, person) for person, own in annotations.items() for mark in own)
-    clusters: list[list[tuple[int, str]]] = []
-    for mark in marks:
-        if clusters and mark[0] - clusters[-1][-1][0] <= _APART:
-            clusters[-1].append(mark)
-        else:
-            clusters.append([mark])
-    return [cluster[0][0] for cluster in clusters if len({person for _, person in cluster}) >= _ANNOTATORS]
 
 
 def _standardised(values: Floats, first: int) -> Floats:

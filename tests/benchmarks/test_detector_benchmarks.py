@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from agents.backtest.labels import agreed
 from agents.drift import DETECTORS
 from benchmarks.calibration import Candidate, calibration, errors, figures
 from benchmarks.detectors import detectors, stream
 from benchmarks.document import DOCUMENT, plot, table
-from benchmarks.labelled import DATA, Labelled, _agreed, nab, predictions, score, turing
+from benchmarks.labelled import DATA, Labelled, nab, predictions, score, turing
 from benchmarks.run import LocalRun
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded series in {DATA}")
@@ -29,8 +30,8 @@ def test_the_first_alarm_in_a_span_finds_its_change_and_all_others_are_false() -
 
 
 def test_a_change_is_what_two_annotators_marked_close_together() -> None:
-    assert _agreed({"a": [10, 50], "b": [13], "c": [80]}) == [10]
-    assert _agreed({"a": [10, 12], "b": []}) == []
+    assert agreed({"a": [10, 50], "b": [13], "c": [80]}) == [10]
+    assert agreed({"a": [10, 12], "b": []}) == []
 
 
 def test_figures_count_false_alarms_per_10_000_values_and_delays_from_the_change() -> None:
