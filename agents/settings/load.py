@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
 from agents.settings.keys import nearest_key, written
+from agents.settings.paths import PathError, parse_setting, with_settings
 from agents.settings.root import Settings
 
 DEFAULT_FILE = Path("visutility.toml")
@@ -46,10 +47,11 @@ class SettingsError(ValueError):
     """The settings cannot be used. The message is one line: where, what was expected, what was found."""
 
 
-def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
-    """The settings of `file`, then of the environment, then `overrides` (None: not given); the later wins.
+def load_settings(file: str | Path | None = None, changes: Sequence[str] = (), **overrides: Any) -> Settings:
+    """The settings of `file`, then of the environment, then `changes`, then `overrides` (None: not given).
 
-    `file` None means `$VISUTILITY_CONFIG`, else `visutility.toml` here if there is one, else the defaults alone.
+    The later wins. `file` None means `$VISUTILITY_CONFIG`, else `visutility.toml` here if there is one, else the
+    defaults alone. `changes` are single settings, `PATH=VALUE` (`agents.settings.paths`).
     Raises SettingsError for a file that cannot be read, an unknown key or a bad value.
     """
     path = _chosen_file(file)
@@ -57,9 +59,15 @@ def load_settings(file: str | Path | None = None, **overrides: Any) -> Settings:
     in_environment = _environment()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{**in_file, **in_environment, **given})
+        parsed = [parse_setting(change) for change in changes]
+        tables = with_settings({**in_file, **in_environment}, parsed)
+    except PathError as problem:
+        raise SettingsError(f"--set {problem}") from None
+    try:
+        return Settings(**{**tables, **given})
     except ValidationError as invalid:
-        raise SettingsError(_one_line(invalid, path, in_environment, given)) from None
+        changed = [place for place, _ in parsed]
+        raise SettingsError(_one_line(invalid, path, in_environment, given, changed)) from None
 
 
 def _chosen_file(file: str | Path | None) -> Path | None:
@@ -100,13 +108,19 @@ def _refuse_misspelt(variable: str) -> None:
 
 
 def _one_line(
-    invalid: ValidationError, path: Path | None, in_environment: Mapping[str, Any], given: Mapping[str, Any]
+    invalid: ValidationError,
+    path: Path | None,
+    in_environment: Mapping[str, Any],
+    given: Mapping[str, Any],
+    changed: Sequence[tuple[str | int, ...]],
 ) -> str:
     faults = []
     errors = invalid.errors(include_url=False)
     for error in errors[:_MOST_FAULTS]:
         top, *inner = error["loc"] or ("",)
-        if top in given:
+        if any(_alike(error["loc"], place) for place in changed):
+            place = f"--set {written(error['loc'])}"
+        elif top in given:
             place = f"--{str(top).replace('_', '-')}{written(inner)}"
         elif top in in_environment:
             place = f"environment {_PREFIX}{str(top).upper()}{written(inner)}"
@@ -115,6 +129,11 @@ def _one_line(
         faults.append(f"{place}: {_complaint(error)}")
     rest = len(errors) - len(faults)
     return "; ".join(faults) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _alike(location: Sequence[int | str], place: Sequence[int | str]) -> bool:
+    """Whether one of two places in the settings is within the other."""
+    return all(one == other for one, other in zip(location, place, strict=False))
 
 
 def _complaint(error: ErrorDetails) -> str:
