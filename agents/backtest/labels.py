@@ -269,7 +269,7 @@ def _is_manifest_entry(entry: object) -> bool:
 
 
 def _of_manifest(source: str, entries: list[Any]) -> Labels:
-    """Files with their `drifts` (null: nobody knows). Those of predictions are rows of the stream that they end with."""
+    """Files with their `drifts` (null: nobody knows). Those of predictions are rows of the stream they end with."""
     rows = {str(entry["path"]): entry.get("rows") for entry in entries}
     series, first_rows = {}, {}
     for path, drifts in ((str(entry["path"]), entry["drifts"]) for entry in entries):

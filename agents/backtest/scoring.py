@@ -119,7 +119,7 @@ class Score:
     """What alarms did over some events: of one series, or (`+`) of several together.
 
     `outside` counts labels that lie where nothing was judged. `alarms` are those judged: one for each change found,
-    false ones, and repeated ones that are not counted as false.
+    false ones, and repeated ones that are not counted as false. `waited`: events in the windows of labels missed.
     """
 
     events: int = 0
@@ -130,6 +130,7 @@ class Score:
     found: list[Found] = field(default_factory=list)
     missed: list[Label] = field(default_factory=list)
     outside: int = 0
+    waited: int = 0
 
     def __add__(self, other: Score) -> Score:
         return Score(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
@@ -168,6 +169,11 @@ class Score:
         """A quantile of the delays of those found; None if none was."""
         return quantile([getattr(found, unit) for found in self.found], share)
 
+    @property
+    def mean_delay(self) -> float | None:
+        """The delay in events on average over all labels, a missed one counted with its whole window."""
+        return _share(sum(found.events for found in self.found) + self.waited, self.labels)
+
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON; null where there is nothing to divide by."""
         return {
@@ -179,6 +185,7 @@ class Score:
             "delay": {
                 unit: {"median": self.delay(unit), "p90": self.delay(unit, 0.9)} for unit in ("events", "seconds")
             },
+            "mean_delay_events": self.mean_delay,
             "alarms": self.alarms,
             "false_alarms": self.false_alarms,
             "repeated_alarms": self.repeated,
@@ -259,6 +266,7 @@ def score_series(
             continue
         if alarm is None or alarms[alarm] >= end:
             score.missed.append(label)
+            score.waited += min(span.end, end) - span.begin
         else:
             seconds = (timeline.time_of(alarms[alarm]) - _time(label, span, timeline)).total_seconds()
             score.found.append(Found(label, alarm, alarms[alarm] - span.begin, max(0.0, seconds)))

@@ -1,7 +1,7 @@
 """Single settings by their path, as `--set` gives them: `monitor[0].detector.threshold=2.5`.
 
-A path is written as in docs/settings.md, with the number of the entry in a list of rules; a name with a dot in it stands
-in quotes: `retrain[0].min."extras.auc"=0.9`. A value is TOML's; a word that is none (`cusum`, `10m`) is a text.
+A path is written as in docs/settings.md, with the number of the entry in a list of rules; a name with a dot in it
+stands in quotes: `retrain[0].min."extras.auc"=0.9`. A value is TOML's; a word that is none (`cusum`, `10m`) is a text.
 """
 
 from __future__ import annotations

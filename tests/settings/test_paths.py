@@ -79,7 +79,7 @@ def test_every_documented_key_is_a_path() -> None:
         ("monitor[0].size=30", "--set monitor[0].size: unknown setting; did you mean monitor[0].window.size?"),
         ("monitor.window.size=3", "--set monitor.window.size: monitor is a list: did you mean monitor[0].window.size?"),
         ("monitor[1].models=a", "--set monitor[1].models: monitor has 1 entry, [0]"),
-        ("monitor[0].detector.treshold=3", "--set monitor[0].detector: z_score has no parameter 'treshold' (did you mean"),
+        ("monitor[0].detector.treshold=3", "--set monitor[0].detector: z_score has no parameter 'treshold' (did"),
         ("monitor[0].window.size=x", "--set monitor[0].window.size: expected a whole number, got 'x'"),
         ("monitor[0].window.size=[", "--set monitor[0].window.size: expected a value as TOML has it"),
         ("partitions[0]=3", "--set partitions[0]: partitions is no list of tables"),
