@@ -16,6 +16,7 @@ from agents.monitor.state import Series
 from agents.monitor.watching import found_in
 from agents.settings import MonitorRule, Settings
 from schemas.message import Message
+from schemas.metrics import Label as LateLabel
 from streams.run import EventRun
 from streams.stage import Compact, Event, Input
 from streams.windows import CountWindow, Floats, WindowHead
@@ -62,9 +63,14 @@ def _fired(rule: MonitorRule, series: Labelled, values: Floats) -> list[int]:
 
 @dataclass(slots=True)
 class Collected:
-    """An observer of a backtest that keeps the values of one metric, by model and version, and the timelines."""
+    """An observer of a backtest that keeps the values of one metric, by model and version, and the timelines.
+
+    `late` counts labels that came by themselves: what the monitor joins is not kept.
+    """
 
     metric: str
+    plans: Plans
+    late: int = 0
     timelines: Timelines = field(default_factory=Timelines)
     _values: dict[tuple[str, str], tuple[list[float], list[int]]] = field(default_factory=dict)
 
@@ -81,7 +87,8 @@ class Collected:
     def _take(self, one: Sequence[Input], message: Message | Compact) -> None:
         self.timelines(one)
         full = message if isinstance(message, Message) else message.full()
-        for metric, values in readings(full, False):
+        self.late += isinstance(full, LateLabel)
+        for metric, values in readings(full, False, self.plans.of_outcomes(full.model_name)):
             if metric == self.metric:
                 kept, events = self._values.setdefault((full.model_name, full.model_version), ([], []))
                 kept += values

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from agents.backtest.labels import Labels
 from agents.backtest.replay import backtest
 from agents.backtest.scoring import Rules, Score
-from agents.backtest.sources import EventLike
+from agents.backtest.sources import EventLike, Item
 from agents.backtest.sweep.search import Candidate, Judge, Split, best_of, pareto_front, search
 from agents.backtest.sweep.series import Collected, Labelled
 from agents.drift import DETECTORS
+from agents.monitor.plan import Plans
 from agents.settings import MonitorRule, Settings
 from agents.tuner.space import Space
 
@@ -125,7 +126,7 @@ def compared(score: Score, other: Score) -> Verdict:
 
 
 def sweep(
-    events: Iterable[EventLike],
+    events: Iterable[EventLike | Item],
     labels: Labels,
     spaces: Mapping[str, Space],
     settings: Settings | None = None,
@@ -181,11 +182,13 @@ def _scored(judge: Judge, candidate: Candidate) -> Scored:
 
 
 def _series(
-    events: Iterable[EventLike], labels: Labels, settings: Settings, base: MonitorRule
+    events: Iterable[EventLike | Item], labels: Labels, settings: Settings, base: MonitorRule
 ) -> tuple[list[Labelled], list[str]]:
     """The labelled series of the metric that the rule watches, by name, and models without labels."""
-    collected = Collected(base.metric)
+    collected = Collected(base.metric, Plans(settings))
     backtest(events, settings, observer=collected)
+    if collected.late and base.metric in OUTCOME_METRICS:
+        raise NothingToSweep("labels that come late are not swept: give predictions and labels together, as outcomes")
     series, not_labelled = [], []
     for model, stretches in sorted(collected.stretches().items()):
         watching = settings.monitor_rule(model, base.metric) or base
