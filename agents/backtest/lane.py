@@ -59,6 +59,11 @@ class Lane:
         self._any_waits |= Heartbeat in set(map(type, decoded.messages))
         return self._apply(decoded, np.where(greatest == _NEVER, 0, greatest - self._first))
 
+    @property
+    def latest_ms(self) -> int:
+        """The greatest event time so far, in milliseconds since the epoch; far below 0 if there was none."""
+        return self._latest
+
     def _apply(self, decoded: Decoded, clocks: Milliseconds) -> list[Output | Forward]:
         """Apply records at whose places the clock stands as given."""
         if not self._any_waits:

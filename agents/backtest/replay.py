@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from agents.backtest.decoded_once import share_decoding
+from agents.backtest.in_drift import TimeInDrift
 from agents.backtest.lane import Lane
 from agents.backtest.recorded import RecordedStage
 from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
@@ -24,6 +26,7 @@ from agents.retrain.stage import RetrainStage
 from agents.settings import Settings
 from schemas.dead_letter import DeadLetter
 from schemas.message import Message
+from schemas.status import ModelStatus
 from streams.origin import INTERNAL
 from streams.parts import MemoryTable
 from streams.processor import Processor
@@ -49,9 +52,10 @@ class Findings:
     drift: list[Message] = field(default_factory=list)
     alerts: list[Message] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    in_drift: TimeInDrift = field(default_factory=TimeInDrift)
 
     def keep(self, outputs: Iterable[Output | Forward]) -> None:
-        """Keep what is wanted: no statuses, of which there is one for every change of every window."""
+        """Keep what is wanted; of statuses, of which there are very many, how long models are in drift."""
         for output in outputs:
             if isinstance(output, Forward) or output.message is None:
                 continue
@@ -61,6 +65,8 @@ class Findings:
                 self.drift.append(output.message)
             elif output.topic == "alerts":
                 self.alerts.append(output.message)
+            elif isinstance(output.message, ModelStatus):
+                self.in_drift.take(output.message)
 
     def add(self, other: Findings) -> None:
         """Of another process, which had other models."""
@@ -68,6 +74,7 @@ class Findings:
         self.drift += other.drift
         self.alerts += other.alerts
         self.dead_letters += other.dead_letters
+        self.in_drift.add(other.in_drift)
 
 
 def backtest(
@@ -87,7 +94,7 @@ def backtest(
     settings = settings or Settings()
     begin = time.perf_counter()
     if processes == 1:
-        found = monitor(events, settings, observer)
+        (found,) = monitor(events, [settings], observer)
     else:
         from agents.backtest.spread import monitor_in_processes
 
@@ -95,37 +102,76 @@ def backtest(
             raise ValueError("processes: expected 1 where an observer is told of each step")
         found = monitor_in_processes(events, settings, processes)
     result = _decided(found, settings)
-    result.elapsed_seconds = time.perf_counter() - begin
-    result.events_per_second = result.events_read / result.elapsed_seconds
+    _note_time([result], begin)
     return result
+
+
+def compare(
+    events: Iterable[EventLike | Item], settings: Sequence[Settings], *, observer: Observer | None = None
+) -> list[BacktestResult]:
+    """What `backtest` gives for each of these settings, in one pass: events are read and decoded once.
+
+    The times are those of all together. `observer` is told the steps under the first settings. Raises what reading
+    raises.
+    """
+    begin = time.perf_counter()
+    findings = monitor(events, settings, observer)
+    results = [_decided(found, each) for found, each in zip(findings, settings, strict=True)]
+    _note_time(results, begin)
+    return results
+
+
+def _note_time(results: Sequence[BacktestResult], begin: float) -> None:
+    elapsed = time.perf_counter() - begin
+    for result in results:
+        result.elapsed_seconds, result.events_per_second = elapsed, result.events_read / elapsed
 
 
 def monitor(
     events: Iterable[EventLike | Item],
-    settings: Settings,
+    settings: Sequence[Settings],
     observer: Observer | None = None,
     chosen: Chosen | None = None,
-) -> Findings:
-    """Run the monitor over those events that are `chosen` (all of them)."""
+) -> list[Findings]:
+    """Run the monitor over those events that are `chosen` (all of them), under each of the settings."""
     recorded = events.recorded if isinstance(events, Source) else None
-    run: _Run | RecordedStage = _Run(settings, observer)
+    stages = [MonitorStage(each) for each in settings]
+    if len(stages) > 1:
+        share_decoding(stages)
+    observers = [observer, *[None] * (len(stages) - 1)]
     if recorded is not None and MonitorStage.name in recorded.ordered_by:
-        run = RecordedStage(MonitorStage(settings), recorded, observer)
-    found = Findings()
+        return _run([RecordedStage(stage, recorded, each) for stage, each in zip(stages, observers, strict=True)],
+                    events, chosen)  # fmt: skip
+    runs = [_Run(stage, each, settings[n]) for n, (stage, each) in enumerate(zip(stages, observers, strict=True))]
+    return _run(runs, events, chosen)
+
+
+def _run(
+    runs: Sequence[_Run | RecordedStage], events: Iterable[EventLike | Item], chosen: Chosen | None
+) -> list[Findings]:
+    findings = [Findings() for _ in runs]
+    pairs = list(zip(findings, runs, strict=True))
+    latest_ms = 0
     for item in records_of(events):
         if chosen is None or isinstance(item, TimePassed) or chosen(item):
-            found.keep(run.add(item))
-    found.keep(run.finish())
-    found.events_read = run.read
-    return found
+            for found, run in pairs:
+                if outputs := run.add(item):
+                    found.keep(outputs)
+        if not isinstance(item, TimePassed) and item.timestamp > latest_ms:
+            latest_ms = item.timestamp
+    for found, run in pairs:
+        found.keep(run.finish())
+        found.events_read = run.read
+        found.in_drift.latest_ms = run.latest_ms if isinstance(run, _Run) else latest_ms
+    return findings
 
 
 class _Run:
     """The monitor over events whose order is their own, all in one lane."""
 
-    def __init__(self, settings: Settings, observer: Observer | None) -> None:
+    def __init__(self, stage: MonitorStage, observer: Observer | None, settings: Settings) -> None:
         patience = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        self._lane = Lane(MonitorStage(settings), patience, observer)
+        self._lane = Lane(stage, patience, observer)
         self._batch: list[Record] = []
         self._bytes = 0
         self.read = 0
@@ -138,6 +184,11 @@ class _Run:
         self._batch.append(item)
         self._bytes += len(item.value or b"")
         return self.finish() if len(self._batch) == BATCH_RECORDS or self._bytes >= BATCH_BYTES else ()
+
+    @property
+    def latest_ms(self) -> int:
+        """The greatest event time so far, in milliseconds since the epoch."""
+        return self._lane.latest_ms
 
     def finish(self) -> Sequence[Output | Forward]:
         """What comes out of the records not done yet."""
@@ -156,6 +207,7 @@ def _decided(found: Findings, settings: Settings) -> BacktestResult:
         drift=as_objects(drift),
         retrain=as_objects(in_time_order(said["retrain"])),
         alerts=as_objects(in_time_order(found.alerts, said["alerts"])),
+        seconds_in_drift=found.in_drift.seconds(),
     )
 
 

@@ -18,7 +18,8 @@ class BacktestResult:
     """What the stages said about the events; messages as JSON objects, as they would be on the topics.
 
     Each list is in the order of event time; what one model was told stays in its order. A dead letter's `topic` is the
-    file's name, its `offset` the line; they are in that order.
+    file's name, its `offset` the line; they are in that order. `seconds_in_drift`: by model, for how long, in the
+    events' time, one of its rules was in drift.
     """
 
     events_read: int = 0
@@ -28,10 +29,13 @@ class BacktestResult:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     elapsed_seconds: float = 0.0
     events_per_second: float = 0.0
+    seconds_in_drift: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The document that `visutility backtest --json` prints."""
-        return asdict(self)
+        """The messages and what was read, as `visutility backtest --json` prints them."""
+        document = asdict(self)
+        del document["seconds_in_drift"]  # a part of the summary there
+        return document
 
 
 def in_time_order(*streams: Iterable[M]) -> list[M]:

@@ -67,7 +67,7 @@ def _run(
     """In a process of its own."""
     chosen = partial(_is_mine, _home(settings, processes), number)
     try:
-        sender.send(monitor(events, settings, chosen=chosen))
+        sender.send(monitor(events, [settings], chosen=chosen)[0])
     except (SourceError, TypeError, RuntimeError) as problem:
         sender.send(problem)
 

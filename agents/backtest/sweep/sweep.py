@@ -14,6 +14,7 @@ from agents.backtest.sources import EventLike, Item
 from agents.backtest.sweep.search import Candidate, Judge, Split, best_of, pareto_front, search
 from agents.backtest.sweep.series import Collected, Labelled
 from agents.drift import DETECTORS
+from agents.monitor.outcomes import OUTCOME_METRICS
 from agents.monitor.plan import Plans
 from agents.settings import MonitorRule, Settings
 from agents.tuner.space import Space
