@@ -106,7 +106,7 @@ def backtest(
     return result
 
 
-def compare(
+def compare_settings(
     events: Iterable[EventLike | Item], settings: Sequence[Settings], *, observer: Observer | None = None
 ) -> list[BacktestResult]:
     """What `backtest` gives for each of these settings, in one pass: events are read and decoded once.

@@ -2,48 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from agents.cli.failures import BadInput
-from agents.cli.options import AsJson, Config, settings_of
+from agents.cli.options import AsJson, Changes, Config, settings_of
 from agents.cli.output import print_json, print_line, print_table
+from agents.cli.scores import (
+    LabelsFile,
+    MaxDelayText,
+    Probation,
+    RepeatsChoice,
+    labels_of,
+    print_rules,
+    print_scores,
+    rules_of,
+)
+from agents.cli.sources import BatchRows, Constant, LayoutName, Map, ModelOption, SourceArgument, opened
+from agents.cli.what_if import Compared, Others, document_of, print_compared
 
 if TYPE_CHECKING:
     from agents.backtest import BacktestResult
 
 
 def backtest(
-    source: Annotated[
-        Path,
-        typer.Argument(help="A .jsonl or .jsonl.gz file, one message of the metrics topic a line.", metavar="SOURCE"),
-    ],
+    source: SourceArgument,
+    others: Others = None,
     config: Config = None,
+    changes: Changes = None,
+    compare: Compared = None,
+    labels: LabelsFile = None,
+    max_delay: MaxDelayText = "500",
+    repeats: RepeatsChoice = "ignored",
+    probation: Probation = 0.0,
+    mapping: Map = None,
+    model: ModelOption = None,
+    constants: Constant = None,
+    layout: LayoutName = None,
+    batch_rows: BatchRows = 500,
     as_json: AsJson = False,
 ) -> None:
     """Run the monitor and the retrain policy over recorded events; no broker, the same steps, the same answers.
 
     A line that is no message is a dead letter, with its number and the reason; the others go on.
 
-    Example: visutility backtest events.jsonl --config visutility.toml --json
-    """
-    settings = settings_of(config)
-    from agents.backtest import SourceError, read_lines
-    from agents.backtest import backtest as run_backtest
+    Examples: visutility backtest events.jsonl --config visutility.toml --json
 
+    visutility backtest events.jsonl --labels labels.json --max-delay 1h --set monitor[0].detector.threshold=2.5
+
+    visutility backtest events.jsonl --compare strict.toml loose.toml
+    """
+    files = _files(compare, others, config)
+    settings = [settings_of(file, changes=changes or ()) for file in files]
+    known, rules = None if labels is None else labels_of(labels), rules_of(max_delay, repeats, probation)
+    read = opened(source, mapping, model, constants, layout, batch_rows)
+    from agents.backtest import SourceError, Timelines, compare_settings, score_alarms, summarise
+
+    timelines = None if known is None else Timelines()
     try:
-        result = run_backtest(read_lines(source), settings)
+        results = compare_settings(read, settings, observer=timelines)
     except SourceError as problem:
         raise BadInput(str(problem)) from None
+    scores = [
+        None if known is None or timelines is None else score_alarms(result.drift, known, timelines, rules)
+        for result in results
+    ]
+    if known is not None and scores[0] is not None and not scores[0].series:
+        seen = ", ".join(sorted(timelines or ())[:3]) or "none with figures"
+        raise BadInput(f"{labels}: knows none of the models in the source ({seen} …); it knows {known.names()[:3]} …")
+    summaries = [summarise(result, each) for result, each in zip(results, settings, strict=True)]
+    documents = [document_of(*each) for each in zip(results, summaries, scores, strict=True)]
+    names = [str(file or "defaults") for file in files]
     if as_json:
-        print_json(result.as_dict())
+        print_json(_document(names, documents, compared=bool(compare)))
+    elif compare:
+        print_compared(names, documents)
+        if known is not None:
+            print_rules(rules)
     else:
-        _summarise(result)
+        _summarise(results[0], summaries[0]["total"])
+        if scores[0] is not None:
+            print_scores(scores[0])
 
 
-def _summarise(result: BacktestResult) -> None:
+def _files(compare: list[Path] | None, others: list[Path] | None, config: Path | None) -> list[Path | None]:
+    """The settings files, each a backtest of its own."""
+    if others and not compare:
+        raise BadInput(f"one SOURCE at a time: what is {others[0]}? (settings files come with --config or --compare)")
+    return [*([config] if config or not compare else []), *(compare or []), *(others or [])]
+
+
+def _document(names: Sequence[str], documents: Sequence[dict[str, Any]], compared: bool) -> dict[str, Any]:
+    if not compared:
+        return documents[0]
+    return {"compare": [{"settings": name, **document} for name, document in zip(names, documents, strict=True)]}
+
+
+def _summarise(result: BacktestResult, total: dict[str, float]) -> None:
     print_line(
         f"{result.events_read} events in {result.elapsed_seconds:.2f} s ({result.events_per_second:.0f} a second)"
     )
@@ -53,6 +109,10 @@ def _summarise(result: BacktestResult) -> None:
     print_line(
         f"{len(result.drift)} on drift, {len(result.retrain)} retrain requests, {len(result.alerts)} alerts, "
         f"{len(result.dead_letters)} dead letters"
+    )
+    print_line(
+        f"{total['drift_alarms']} drifts found, {total['seconds_in_drift'] / 3600:.1f} h in drift, at most "
+        f"{total['trials']} trials"
     )
 
 

@@ -28,6 +28,7 @@ from agents.cli import (
     replay,
     runs,
     schemas,
+    sweep,
     topics,
     worker,
 )
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(backtest.backtest)
+app.command()(sweep.sweep)
 app.command()(record.record)
 app.command()(replay.replay)
 app.command()(lineage.lineage)

@@ -15,6 +15,10 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Settings file; without it visutility.toml, if there is one.", metavar="FILE"),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting by its path: monitor[0].detector.threshold=2.5", metavar="PATH=VALUE"),
+]
 Bootstrap = Annotated[
     str | None,
     typer.Option("--bootstrap", help="Kafka brokers, in place of bootstrap_servers.", metavar="HOST:PORT[,…]"),

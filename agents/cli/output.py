@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+#: Characters a line may have where there is no terminal.
+_WIDEST = 400
+
 
 def print_json(document: object) -> None:
     """One JSON document on stdout. Characters outside ASCII are escaped, so that any terminal and pipe takes it."""
@@ -26,4 +29,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: nothing is to be cut off for want of one
+        console = Console(width=_WIDEST)
+    console.print(table)

@@ -22,7 +22,10 @@ Map = Annotated[
     list[str] | None,
     typer.Option("--map", help="Columns of a table: timestamp=ts,accuracy=value", metavar="FIELD=COLUMN,…"),
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", help="The model that a table is about.", metavar="NAME")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="The model that a table is about; {file}: named as the file.", metavar="NAME"),
+]
 Constant = Annotated[
     list[str] | None, typer.Option("--constant", help="The same in each row of a table.", metavar="FIELD=VALUE")
 ]

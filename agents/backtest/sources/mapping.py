@@ -35,6 +35,7 @@ class ColumnMapping:
 
     `columns`: field to column, a field being `timestamp`, `accuracy` and the others of `FIELDS`, `extras.NAME` or
     `labels.KEY`. `constants`: field to text, the same in each row; also `type`, which is else told by the fields.
+    In a constant `{file}` is the file's name up to its first dot, so that each file of a folder can be a model.
     Rows without a column for `timestamp` are `interval` apart, from `start` on. Times without an offset are UTC.
     `batch_rows`: so many rows with `y_true` and `y_pred` are one `outcomes` message, whose time is that of its last row
     and whose offset the line of its last row; `item_times` puts the time of each row into it too.

@@ -12,6 +12,9 @@ from agents.backtest.sources.mapping import GROUPS, ColumnMapping
 from agents.backtest.sources.outcomes import OutcomeBatches
 from agents.recording.items import SourceError, SourceRecord
 
+#: In a constant, stands for the file's name up to its first dot.
+FILE = "{file}"
+
 #: How many rows a reader hands over together. With more lists than some 700 at once, Python's collector of cycles looks
 #: at them again and again: 1,000 take twice as long a row.
 CHUNK_ROWS = 500
@@ -26,7 +29,9 @@ class RowMessages:
             raise SourceError(f"{name}: which model? give --model NAME, or map model_name to a column")
         self._converters = {field: converter_for(field) for field in mapping.columns}
         self._constants = {
-            field: converter_for(field)([value])[0] for field, value in mapping.constants.items() if field != "type"
+            field: converter_for(field)([value.replace(FILE, name.partition(".")[0])])[0]
+            for field, value in mapping.constants.items()
+            if field != "type"
         }
         self._rows = 0
         self._start, self._step = mapping.start.timestamp(), mapping.interval / timedelta(seconds=1)
