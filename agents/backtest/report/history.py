@@ -1,0 +1,213 @@
+"""The course of every metric during a backtest: its values, and the window's mean and deviation after each.
+
+An observer of the monitor's steps. It puts the values into windows of the monitor's own kind and size, so that the
+numbers are those that the monitor saw, digit for digit, and keeps a sample of each series (`sampling`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from agents.backtest.report.sampling import Rows, Sample, rows_of
+from agents.drift.z_score import ZScore
+from agents.monitor.plan import Plan, Plans
+from agents.monitor.readings import readings
+from agents.monitor.state import MAX_METRICS, MAX_VERSIONS
+from agents.settings import Settings
+from schemas.compact import CompactMetrics
+from schemas.internal import OperatorAction
+from schemas.message import Message
+from schemas.metrics import RATIOS, Outcomes
+from streams.run import EventRun
+from streams.stage import Compact, Input, Tick
+from streams.windows import CountWindow
+
+#: Buckets of all series together, and of one: they bound the page's size.
+ALL_BUCKETS, MOST_BUCKETS, FEWEST_BUCKETS = 2**16, 2**10, 2**3
+
+#: Values of one series, and of all, that wait to be put into their windows together.
+_WAITING, _ALL_WAITING = 2**12, 2**18
+
+_MILLISECONDS: Final = 1000.0
+
+
+class SeriesKey(NamedTuple):
+    """What one series is of; `segment` is empty for the whole."""
+
+    model: str
+    version: str
+    metric: str
+    segment: str = ""
+
+
+@dataclass(slots=True)
+class Course:
+    """One series so far: what is kept of it, what waits, and its window, where the monitor still keeps one.
+
+    `size` is the window's. `deviations`: how many standard deviations around the mean its z-score lets pass; None for
+    another detector or none. `detector` is empty for a series that is not watched. `limits`: a retrain rule's minimum,
+    or the limit of a threshold detector. `binary`: all values are 0 or 1.
+    """
+
+    key: SeriesKey
+    size: int
+    detector: str
+    deviations: float | None
+    limits: tuple[float, ...] = ()
+    sample: Sample = field(default_factory=Sample)
+    binary: bool = True
+    _times: list[float] = field(default_factory=list)
+    _values: list[float] = field(default_factory=list)
+    _window: CountWindow | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """The rows kept, in order."""
+        return self.sample.rows
+
+    @property
+    def count(self) -> int:
+        """How many values came."""
+        return self.sample.count + len(self._values)
+
+    def wait(self, times: Sequence[float], values: Sequence[float]) -> int:
+        """Values that come next, with their event times in seconds since the epoch; returns how many wait now."""
+        self._times += times
+        self._values += values
+        return len(self._values)
+
+    def settle(self, capacity: int) -> int:
+        """Put what waits into the window and into the sample; returns how many values that were."""
+        taken = len(self._values)
+        if taken:
+            self._window = self._window or CountWindow(self.size)
+            values = np.array(self._values)
+            pushed = self._window.push_many(values)
+            times = np.rint(np.array(self._times) * _MILLISECONDS)
+            self.binary = self.binary and bool(np.isin(values, (0.0, 1.0)).all())
+            self.sample.add(rows_of(self.sample.count, times, values, pushed.mean, pushed.std), capacity)
+            self._times, self._values = [], []
+        return taken
+
+    def forget_window(self) -> None:
+        """The monitor has dropped its window; what comes next begins another."""
+        self._window = None
+
+
+class History:
+    """The courses of all series, in order of their beginning. `observe` is the observer of `agents.backtest.backtest`.
+
+    Memory is bounded by the number of series, however many values there are. As in the monitor, a model keeps the
+    versions seen last, and a version its first metrics; what is beyond is not judged, and not here.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._plans = settings, Plans(settings)
+        self._courses: dict[SeriesKey, Course] = {}
+        #: Of each model the versions that the monitor keeps, the one seen longest ago first, and their series.
+        self._models: dict[str, dict[str, dict[str, Course]]] = {}
+        self._waiting = 0
+
+    def observe(self, inputs: Sequence[Input]) -> None:
+        """The inputs of one step of the monitor: of one model."""
+        messages: Sequence[Message | Compact]
+        if isinstance(inputs, EventRun):
+            messages = inputs.messages
+        else:
+            messages = [item.message for item in inputs if not isinstance(item, Tick)]
+        for message in messages:
+            if isinstance(message, CompactMetrics):
+                self._take_compact(message)
+            else:
+                self._take(message if isinstance(message, Message) else message.full())
+        if self._waiting >= _ALL_WAITING:
+            self._settle()
+
+    def courses(self) -> Iterator[Course]:
+        """Every series, complete; in order of beginning."""
+        self._settle()
+        for course in self._courses.values():
+            course.sample.shrink(self.capacity)
+            yield course
+
+    @property
+    def capacity(self) -> int:
+        """Buckets that each series may keep: fewer where there are more series."""
+        share = ALL_BUCKETS // max(1, len(self._courses))
+        return min(MOST_BUCKETS, max(FEWEST_BUCKETS, 1 << max(0, share.bit_length() - 1)))
+
+    def _settle(self) -> None:
+        for course in self._courses.values():
+            course.settle(self.capacity)
+        self._waiting = 0
+
+    def _take_compact(self, message: CompactMetrics) -> None:
+        name, average = message.model_name, self._plans.wants_average(message.model_name)
+        if average:
+            self._take(message.full())
+            return
+        version, times = self._version(name, message.model_version), (message.timestamp,)
+        for metric in RATIOS:
+            if (value := getattr(message, metric)) is not None:
+                self._add(version, SeriesKey(name, message.model_version, metric), times, (value,))
+        for extra, value in message.extras.items():
+            self._add(version, SeriesKey(name, message.model_version, f"extras.{extra}"), times, (value,))
+
+    def _take(self, message: Message) -> None:
+        name = message.model_name
+        if isinstance(message, OperatorAction) and message.action in ("retire", "reset"):
+            for version in list(self._models.get(name, {})):
+                self._drop(name, version)
+        found = readings(message, self._plans.wants_average(name))
+        if not found:
+            return
+        moments = (message.timestamp.timestamp(),)
+        if isinstance(message, Outcomes) and message.timestamps is not None:
+            moments = tuple(moment.timestamp() for moment in message.timestamps)
+        version = self._version(name, message.model_version)
+        for metric, values in found:
+            times = moments if len(moments) == len(values) else moments[:1] * len(values)
+            self._add(version, SeriesKey(name, message.model_version, metric), times, values)
+
+    def _add(
+        self, version: dict[str, Course], key: SeriesKey, times: Sequence[float], values: Sequence[float]
+    ) -> None:
+        course = version.get(key.metric)
+        if course is None:
+            if len(version) >= MAX_METRICS:
+                return
+            course = self._courses.get(key) or self._begin(key)
+            version[key.metric] = course
+        self._waiting += len(values)
+        if course.wait(times, values) >= _WAITING:
+            self._waiting -= course.settle(self.capacity)
+
+    def _begin(self, key: SeriesKey) -> Course:
+        plan = self._plans.of(key.model, key.metric)
+        limits = [] if plan.minimum is None else [plan.minimum]
+        if rule := self._settings.monitor_rule(key.model, key.metric):
+            limits += [float(value) for name, value in rule.detector_meant[1].items() if name == "limit"]
+        course = Course(key, plan.size, plan.detector_name, _deviations(plan), tuple(limits))
+        self._courses[key] = course
+        return course
+
+    def _version(self, model: str, name: str) -> dict[str, Course]:
+        versions = self._models.setdefault(model, {})
+        version = versions.pop(name, None)
+        versions[name] = version = {} if version is None else version
+        if len(versions) > MAX_VERSIONS:
+            self._drop(model, next(iter(versions)))
+        return version
+
+    def _drop(self, model: str, version: str) -> None:
+        for course in self._models[model].pop(version).values():
+            self._waiting -= course.settle(self.capacity)
+            course.forget_window()
+
+
+def _deviations(plan: Plan) -> float | None:
+    return plan.detector.threshold if isinstance(plan.detector, ZScore) else None
