@@ -25,9 +25,9 @@ function html(name, attributes, ...children) {
   made.append(...children);
   return made;
 }
-function symbol(kind, x, y) {
+function symbol(kind, x, y, scale = 1) {
   const paint = HOLLOW[kind] ? `fill:var(--card);stroke:var(--${kind});stroke-width:1.8` : `fill:var(--${kind})`;
-  const made = node("path", { d: SHAPES[kind], transform: `translate(${x} ${y})`, class: HOLLOW[kind] ? "" : "halo" });
+  const made = node("path", { d: SHAPES[kind], transform: `translate(${x} ${y})${scale === 1 ? "" : ` scale(${scale})`}`, class: HOLLOW[kind] ? "" : "halo" });
   made.style.cssText = paint;
   return made;
 }
@@ -102,9 +102,11 @@ class Chart {
     let time = 0;
     return { ...series, t: series.t.map((step) => (time += step)) };
   }
-  mark([kind, t, v, text, version], whole) {
-    return { kind: this.kinds[kind], t, v, text, version, lane: whole || v === null };
+  mark([kind, t, v, text, version, mean], whole) {
+    return { kind: this.kinds[kind], t, v, mean, text, version, lane: whole || v === null };
   }
+  // Marks lie on the values; where these are hidden because they are 0 or 1, on the window's mean.
+  shownValue(mark) { return this.binary && this.hidden.has("value") && mark.mean !== null ? mark.mean : mark.v; }
   get deviations() { return this.chart.deviations === null ? 1 : this.chart.deviations; }
 
   build() {
@@ -198,7 +200,7 @@ class Chart {
         if (!this.hidden.has("band")) { wide[0] = Math.min(wide[0], each.m[at] - this.deviations * each.s[at]); wide[1] = Math.max(wide[1], each.m[at] + this.deviations * each.s[at]); }
       }
     }
-    for (const mark of this.marks) if (!mark.lane && !this.binary && !this.hidden.has(mark.kind) && mark.t >= this.view[0] && mark.t <= this.view[1]) take(mark.v);
+    for (const mark of this.marks) if (!mark.lane && !this.hidden.has(mark.kind) && mark.t >= this.view[0] && mark.t <= this.view[1]) take(this.shownValue(mark));
     if (low > high) [low, high] = wide[0] <= wide[1] ? wide : [0, 1];
     const span = high - low || Math.abs(high) * 1e-3 || 1;
     for (const limit of this.chart.limits) { if (limit < low && limit > low - 1.5 * span) low = limit; if (limit > high && limit < high + 1.5 * span) high = limit; }
@@ -211,17 +213,20 @@ class Chart {
   path(series, column) {
     const [from, to] = this.inside(series), { t, v, m } = series, y = this.y, of = column === "value" ? v : m;
     const ticks = column === "value" && this.binary, parts = [];
-    for (let at = from; at < to; at += 1) parts.push(`${ticks || at === from ? "M" : "L"}${this.x(t[at]).toFixed(1)} ${y(of[at]).toFixed(1)}${ticks ? "v" + (of[at] ? 6 : -6) : ""}`);
-    if (to - from === 1) parts.push("h.1");
-    return parts.join("");
+    for (let at = from; at < to; at += 1) parts.push(`${ticks || at === from || t[at] - t[at - 1] > series.gap ? at === from ? "M" : "h.1M" : "L"}${this.x(t[at]).toFixed(1)} ${y(of[at]).toFixed(1)}${ticks ? "v" + (of[at] ? 6 : -6) : ""}`);
+    return parts.length ? parts.join("") + "h.1" : "";
   }
   bandPath(series) {
-    const [from, to] = this.inside(series), upper = [], lower = [], k = this.deviations;
+    const [from, to] = this.inside(series), k = this.deviations, pieces = [];
+    let upper = [], lower = [];
+    const finish = () => { if (upper.length) pieces.push(`M${upper.concat(lower.reverse()).join("L")}z`); upper = []; lower = []; };
     for (let at = from; at < to; at += 1) {
+      if (at > from && series.t[at] - series.t[at - 1] > series.gap) finish();
       const x = this.x(series.t[at]).toFixed(1), edge = (sign) => Math.max(-1e4, Math.min(1e4, this.y(series.m[at] + sign * k * series.s[at]))).toFixed(1);
       upper.push(`${x} ${edge(1)}`); lower.push(`${x} ${edge(-1)}`);
     }
-    return upper.length ? `M${upper.concat(lower.reverse()).join("L")}z` : "";
+    finish();
+    return pieces.join("");
   }
   draw() {
     this.width = this.host.clientWidth || 1040;
@@ -267,17 +272,18 @@ class Chart {
     if (!this.hidden.has("mean")) add("mean", { d: this.path(series, "mean") }, `stroke:${colour}`);
     if (this.series.length > 1) {
       const x = this.x(series.t[0]);
-      if (x >= this.box.left && x <= this.box.right) area.append(node("path", { d: `M${x.toFixed(1)} ${this.box.top}V${this.box.bottom}`, class: "begins" }, node("title", {}, `version ${series.version} begins`)));
+      if (series.t[0] > this.begin && x >= this.box.left && x <= this.box.right) area.append(node("path", { d: `M${x.toFixed(1)} ${this.box.top}V${this.box.bottom}`, class: "begins" }, node("title", {}, `version ${series.version} begins`)));
     }
   }
   drawMarks() {
     const drawn = [], { left, right, top, bottom } = this.box;
-    for (const mark of this.marks) {
+    const shown = this.marks.filter((mark) => { const x = this.x(mark.t); return !this.hidden.has(mark.kind) && x >= left - 1 && x <= right + 1; });
+    const scale = shown.length > 150 ? .6 : 1;
+    for (const mark of shown) {
       const x = this.x(mark.t);
-      if (this.hidden.has(mark.kind) || x < left - 1 || x > right + 1) continue;
-      const y = mark.kind === "retrain" ? 10 : mark.lane ? 24 : this.binary && this.hidden.has("value") ? top + 2 : Math.max(top, Math.min(bottom, this.y(mark.v)));
-      if (mark.kind === "retrain") { const line = node("path", { d: `M${x.toFixed(1)} 12V${bottom}` }); line.style.cssText = "stroke:var(--retrain);stroke-width:1;opacity:.55"; drawn.unshift(line); }
-      drawn.push(symbol(mark.kind, x.toFixed(1), y.toFixed(1)));
+      const y = mark.kind === "retrain" ? 10 : mark.lane ? 24 : Math.max(top, Math.min(bottom, this.y(this.shownValue(mark))));
+      if (mark.kind === "retrain") { const line = node("path", { d: `M${x.toFixed(1)} 12V${bottom}` }); line.style.cssText = `stroke:var(--retrain);stroke-width:1;opacity:${scale === 1 ? .55 : .2}`; drawn.unshift(line); }
+      drawn.push(symbol(mark.kind, x.toFixed(1), y.toFixed(1), scale));
     }
     return drawn;
   }

@@ -1,4 +1,4 @@
-"""A backtest as the data of its report: plain JSON values, bounded in size, the same for the same events and settings."""
+"""A backtest as the data of its report: JSON values, bounded in size, the same for the same events and settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.backtest.replay import BacktestResult
 from agents.backtest.report.history import Course, History
 from agents.backtest.report.labelled import Window
 from agents.backtest.report.marks import KINDS, Mark, marks_of, thinned
-from agents.backtest.report.sampling import MEAN, STD, TIME, VALUE
+from agents.backtest.report.sampling import MEAN, STD, TIME, VALUE, in_time, longest_step
 from agents.settings.rules import RATIO_METRICS
 from schemas.fields import EPOCH
 from streams.windows import Floats
@@ -112,7 +112,9 @@ def summary(report: Report, models: Sequence[ModelCourse]) -> dict[str, Any]:
 def charts(model: ModelCourse, windows: Windows) -> dict[str, Any]:
     """What the section of one model shows."""
     return {
-        "labels": [[_milliseconds(begin), _milliseconds(end), metric] for begin, end, metric in windows.get(model.name, ())],
+        "labels": [
+            [_milliseconds(begin), _milliseconds(end), metric] for begin, end, metric in windows.get(model.name, ())
+        ],
         "marks": _marks(model.of_whole),
         "counts": _counts(model.of_whole),
         "charts": [_chart(model, *of, courses) for of, courses in model.charts.items()],
@@ -153,7 +155,9 @@ def _counts(marks: Iterable[Mark]) -> list[int]:
 
 
 def _marks(marks: Iterable[Mark]) -> list[list[Any]]:
-    return [[KINDS.index(mark.kind), mark.time, mark.value, mark.text, mark.version] for mark in thinned(marks)]
+    return [
+        [KINDS.index(mark.kind), mark.time, mark.value, mark.text, mark.version, mark.mean] for mark in thinned(marks)
+    ]
 
 
 def _chart(model: ModelCourse, metric: str, segment: str, courses: Sequence[Course]) -> dict[str, Any]:
@@ -174,12 +178,13 @@ def _chart(model: ModelCourse, metric: str, segment: str, courses: Sequence[Cour
 
 
 def _series(course: Course) -> dict[str, Any]:
-    rows = course.rows[np.argsort(course.rows[:, TIME], kind="stable")]
+    rows = in_time(course.rows)
     times = np.diff(rows[:, TIME], prepend=0.0).astype(np.int64)
     return {
         "version": course.key.version,
         "count": course.count,
         "width": course.sample.width,
+        "gap": longest_step(rows),
         "t": times.tolist(),
         "v": rounded(rows[:, VALUE]),
         "m": rounded(rows[:, MEAN]),
@@ -230,16 +235,19 @@ def _index_row(model: ModelCourse) -> list[Any]:
 
 
 def _spark(model: ModelCourse) -> tuple[str, list[int]]:
-    """The window's mean of the first chart over time, a character for each part, and the parts that drift fell into."""
+    """The window's mean of the first chart, a character for each part of its time, and the parts where drift was.
+
+    Of several versions, that of the one with the most values.
+    """
     if not model.charts:
         return "", []
     of, courses = next(iter(model.charts.items()))
-    rows = np.concatenate([course.rows for course in courses])
-    rows = rows[np.argsort(rows[:, TIME], kind="stable")]
+    rows = in_time(max(courses, key=lambda course: course.count).rows)
     begin, end = rows[0, TIME], rows[-1, TIME]
     last = np.searchsorted(rows[:, TIME], np.linspace(begin, end, _SPARK + 1)[1:], side="right") - 1
     means = rows[last, MEAN] / 2
     span = float(means.max() - means.min()) or 1.0
     levels = ((means - means.min()) / span * (len(_SPARK_LEVELS) - 1)).astype(int)
-    parts = (max(0, min(_SPARK - 1, int((m.time - begin) / max(1.0, end - begin) * _SPARK))) for m in model.of_chart(*of) if m.kind == "drift")
-    return "".join(_SPARK_LEVELS[level] for level in levels), sorted(set(parts))
+    drifts = np.array([mark.time for mark in model.of_chart(*of) if mark.kind == "drift"])
+    parts = np.clip((drifts - begin) / max(1.0, end - begin) * _SPARK, 0, _SPARK - 1).astype(int)
+    return "".join(_SPARK_LEVELS[level] for level in levels), np.unique(parts).tolist()

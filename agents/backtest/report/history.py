@@ -160,12 +160,12 @@ class History:
     def _take(self, message: Message) -> None:
         name = message.model_name
         if isinstance(message, OperatorAction) and message.action in ("retire", "reset"):
-            for version in list(self._models.get(name, {})):
-                self._drop(name, version)
+            for kept in list(self._models.get(name, {})):
+                self._drop(name, kept)
         found = readings(message, self._plans.wants_average(name))
         if not found:
             return
-        moments = (message.timestamp.timestamp(),)
+        moments: tuple[float, ...] = (message.timestamp.timestamp(),)
         if isinstance(message, Outcomes) and message.timestamps is not None:
             moments = tuple(moment.timestamp() for moment in message.timestamps)
         version = self._version(name, message.model_version)
@@ -173,9 +173,7 @@ class History:
             times = moments if len(moments) == len(values) else moments[:1] * len(values)
             self._add(version, SeriesKey(name, message.model_version, metric), times, values)
 
-    def _add(
-        self, version: dict[str, Course], key: SeriesKey, times: Sequence[float], values: Sequence[float]
-    ) -> None:
+    def _add(self, version: dict[str, Course], key: SeriesKey, times: Sequence[float], values: Sequence[float]) -> None:
         course = version.get(key.metric)
         if course is None:
             if len(version) >= MAX_METRICS:

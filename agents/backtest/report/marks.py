@@ -22,8 +22,9 @@ MOST_MARKS: Final = 400
 
 
 class Mark(NamedTuple):
-    """Something that was said: event time in milliseconds since the epoch, the value it was about (None: about none),
-    and in words what it says. `metric` is empty for what concerns the whole model."""
+    """Something that was said: event time in milliseconds since the epoch, the value it was about and its window's
+    mean (None: about none), and in words what it says. `metric` is empty for what concerns the whole model.
+    """
 
     kind: Kind
     time: int
@@ -31,6 +32,7 @@ class Mark(NamedTuple):
     metric: str
     segment: str
     value: float | None
+    mean: float | None
     text: str
 
 
@@ -74,6 +76,7 @@ def _mark(message: Mapping[str, Any]) -> Mark:
         message.get("metric") or "",
         message.get("segment") or "",
         message.get("value"),
+        (message.get("window") or {}).get("mean"),
         text,
     )
 

@@ -32,7 +32,7 @@ function rowOf(at) {
   const made = html("tr", { class: "row" }, html("td", { class: "name" }, open), html("td", {}, spark(row)));
   for (const [, of, number] of SHOWN.slice(2)) {
     const value = of(row);
-    made.append(number ? html("td", { class: value ? "n" : "n zero" }, grouped(value)) : html("td", { class: "time" }, row[FIRST] === null ? "" : when(row[FIRST])));
+    made.append(number ? html("td", { class: value ? "n" : "n zero" }, grouped(value)) : html("td", { class: "time" }, row[FIRST] === null ? "" : when(row[FIRST]).slice(0, 16)));
   }
   made.addEventListener("click", () => { if (!String(getSelection())) toggle(at); });
   rows.set(at, made);
@@ -46,7 +46,9 @@ function toggle(at, open = !opened.has(at)) {
   const section = html("tr", {}, html("td", { class: "section", colspan: SHOWN.length }));
   opened.set(at, section);
   rowOf(at).after(section);
-  fill(section.firstChild, at);
+  const inner = html("div", { class: "inner" });
+  section.firstChild.append(inner);
+  fill(inner, at);
 }
 const pending = new Map();
 const watcher = window.IntersectionObserver && new IntersectionObserver((seen) => { for (const { isIntersecting, target } of seen) if (isIntersecting) make(target); }, { rootMargin: "400px" });
@@ -76,7 +78,7 @@ function chosen() {
 function list() {
   const found = chosen(), shown = found.slice(0, limit);
   body.replaceChildren(...shown.flatMap((at) => opened.has(at) ? [rowOf(at), opened.get(at)] : [rowOf(at)]));
-  status.textContent = found.length === order.length ? `${grouped(found.length)} models` : `${grouped(found.length)} of ${grouped(order.length)} models`;
+  status.textContent = found.length === order.length ? `${grouped(found.length)} model${found.length === 1 ? "" : "s"}` : `${grouped(found.length)} of ${grouped(order.length)} models`;
   more.parentNode.hidden = shown.length === found.length;
   more.textContent = `Show ${grouped(Math.min(STEP, found.length - shown.length))} more`;
 }
@@ -140,6 +142,9 @@ function start() {
   timeline();
   more.addEventListener("click", () => { limit += STEP; list(); });
   box.append(tools(), html("div", { class: "scroll" }, html("table", {}, html("thead", {}, html("tr", {}, ...heads())), body)), html("div", { class: "more" }, more));
+  const room = () => box.style.setProperty("--room", `${box.clientWidth - 34}px`);
+  room();
+  addEventListener("resize", room);
   sortBy(summary.counts[0] ? 3 : 0, !summary.counts[0]);
   const few = chosen();
   few.slice(0, few.length <= 4 ? 4 : 1).forEach((at) => toggle(at, true));

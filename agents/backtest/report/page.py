@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from agents.backtest.report.document import Report, charted, charts, models_of, reasons_of, summary
+from agents.backtest.report.document import Report, Scores, charted, charts, models_of, reasons_of, summary
 from agents.backtest.report.marks import KINDS, Kind
 
 _FIGURES: tuple[tuple[Kind, str], ...] = (
@@ -22,9 +22,13 @@ _FIGURES: tuple[tuple[Kind, str], ...] = (
     ("better", "Better"),
     ("warning", "Warnings"),
     ("breach", "Below minimum"),
-    ("retrain", "Retrain requests"),
+    ("retrain", "Retrain"),
     ("alert", "Alerts"),
 )
+
+_MODELS = """<h2>Models</h2>
+<noscript><p class="hint">Charts and the list of models need JavaScript.</p></noscript>
+<div id="models" class="card"></div>"""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -59,8 +63,7 @@ def page(report: Report) -> str:
         _figures(report, head["counts"], len(models)),
         '<div id="timeline" class="card"></div>',
         _scores(report.scores),
-        '<h2>Models</h2>\n<noscript><p class="card hint">Charts and the list of models need JavaScript.</p></noscript>'
-        '\n<div id="models" class="card"></div>',
+        _MODELS,
         _dead_letters(report),
         f'<h2>Settings</h2>\n<pre class="card" tabindex="0">{escape(report.settings)}</pre>',
         _guide(),
@@ -108,17 +111,16 @@ def _figures(report: Report, counts: Sequence[int], models: int) -> str:
     figures += [(text, counts[KINDS.index(kind)]) for kind, text in _FIGURES]
     figures.append(("Dead letters", len(report.result.dead_letters)))
     cells = (
-        f'<div{"" if figure else " class=none"}><dt>{text}</dt><dd>{figure:,}</dd></div>' for text, figure in figures
+        f"<div{'' if figure else ' class=none'}><dt>{text}</dt><dd>{figure:,}</dd></div>" for text, figure in figures
     )
     return f'<dl class="figures">{"".join(cells)}</dl>'
 
 
-def _scores(scores: Iterable[object]) -> str:
-    rows = [dict(row) for row in scores if hasattr(row, "keys")]
-    if not rows:
+def _scores(scores: Scores) -> str:
+    if not scores:
         return ""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    return "<h2>Scores</h2>\n" + _table(columns, [[row.get(column) for column in columns] for row in rows])
+    columns = list(dict.fromkeys(column for row in scores for column in row))
+    return "<h2>Scores</h2>\n" + _table(columns, [[row.get(column) for column in columns] for row in scores])
 
 
 def _dead_letters(report: Report) -> str:
@@ -136,7 +138,8 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     kind = [' class="n"' if each else "" for each in number]
     head = "".join(f'<th scope="col"{kind[at]}>{escape(column)}</th>' for at, column in enumerate(columns))
     body = "".join(
-        f"<tr>{''.join(f'<td{kind[at]}>{escape(_cell(cell))}</td>' for at, cell in enumerate(row))}</tr>" for row in rows
+        f"<tr>{''.join(f'<td{kind[at]}>{escape(_cell(cell))}</td>' for at, cell in enumerate(row))}</tr>"
+        for row in rows
     )
     return f'<div class="card scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 

@@ -15,13 +15,17 @@ from agents.backtest.report.document import Report, charted, models_of
 from agents.backtest.report.history import Course
 from agents.backtest.report.labelled import Window
 from agents.backtest.report.marks import Kind, Mark, thinned
-from agents.backtest.report.sampling import MEAN, STD, TIME, VALUE
+from agents.backtest.report.sampling import MEAN, STD, TIME, VALUE, in_time, longest_step
+from schemas.fields import EPOCH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Charts in a picture; of more, those of the models with the most findings.
 MOST_CHARTS: Final = 24
+
+#: Milliseconds: what matplotlib counts time in are days since the epoch.
+_DAY: Final = 86_400_000
 
 _LINES: Final = ("#0a66c2", "#0b7f75", "#8a5a00", "#a0307a", "#4b5bd1", "#4d7a1f")
 _MARKS: Final[dict[Kind, tuple[str, str, str]]] = {
@@ -68,6 +72,7 @@ def plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
         figure.suptitle(_told(report.source, len(charts), total), fontsize=11, parse_math=False)
         for axes, (model, (metric, segment), courses) in zip(_rows(figure, len(charts)), charts, strict=False):
             title = " · ".join(part for part in (model.name, metric, segment) if part)
+            axes.xaxis_date(UTC)
             axes.set_title(title, loc="left", fontsize=9, parse_math=False)
             _shade(axes, [window for window in report.windows.get(model.name, ()) if window.metric in ("", metric)])
             _draw(axes, courses)
@@ -88,8 +93,11 @@ def _rows(figure: Any, count: int) -> Sequence[Axes]:
 
 def _draw(axes: Axes, courses: Sequence[Course]) -> None:
     for number, course in enumerate(courses):
-        rows = course.rows[np.argsort(course.rows[:, TIME], kind="stable")]
-        times = rows[:, TIME].astype("datetime64[ms]")
+        rows = in_time(course.rows)
+        # A line is broken by a row of NaN where nothing came for long.
+        breaks = np.flatnonzero(np.diff(rows[:, TIME]) > longest_step(rows)) + 1
+        rows = np.insert(rows, breaks, np.nan, axis=0)
+        times = rows[:, TIME] / _DAY
         colour, around = _LINES[number % len(_LINES)], rows[:, STD] * (course.deviations or 1.0)
         label = f"version {course.key.version}" if len(courses) > 1 and number < len(_LINES) else "_"
         axes.plot(times, rows[:, MEAN], color=colour, linewidth=1.5, label=label)
@@ -106,19 +114,19 @@ def _draw(axes: Axes, courses: Sequence[Course]) -> None:
 
 def _shade(axes: Axes, windows: Sequence[Window]) -> None:
     for begin, end, _ in windows:
-        first, last = (np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "ms") for moment in (begin, end))
+        first, last = ((moment - EPOCH).total_seconds() * 1000 / _DAY for moment in (begin, end))
         axes.axvspan(first, last, facecolor="#d2992238", edgecolor="#b077008c", linewidth=0.7)
 
 
 def _mark(axes: Axes, findings: Sequence[Mark], every: Sequence[Mark]) -> None:
     for mark in thinned(mark for mark in every if mark.kind == "retrain"):
-        axes.axvline(np.datetime64(mark.time, "ms"), color=_RETRAIN, linewidth=1, alpha=0.7)
+        axes.axvline(mark.time / _DAY, color=_RETRAIN, linewidth=1, alpha=0.7)
     drawn = thinned(findings)
     for kind, (shape, colour, _) in _MARKS.items():
-        some = [mark for mark in drawn if mark.kind == kind and mark.value is not None]
-        times = np.array([mark.time for mark in some]).astype("datetime64[ms]")
+        points = [(mark.time / _DAY, mark.value) for mark in drawn if mark.kind == kind and mark.value is not None]
         face = "white" if kind == "better" else colour
-        axes.scatter(times, [mark.value for mark in some], marker=shape, s=18, color=face, edgecolors=colour, zorder=3)
+        times, values = [time for time, _ in points], [value for _, value in points]
+        axes.scatter(times, values, marker=shape, s=18, color=face, edgecolors=colour, zorder=3)
 
 
 def _legend(figure: Any) -> None:

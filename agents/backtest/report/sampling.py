@@ -21,6 +21,9 @@ from streams.windows import Floats
 #: standard deviation of the window that it is the newest of.
 NUMBER, TIME, VALUE, MEAN, STD = range(5)
 
+#: See `longest_step`.
+GAP: Final = 12
+
 Rows = NDArray[np.float64]
 
 #: As long as there are at most so many rows for each bucket, all are kept.
@@ -43,7 +46,23 @@ def extremes(rows: Rows, width: int) -> Rows:
             reached = rows[:, column] == np.repeat(extreme.reduceat(rows[:, column], starts), lengths)
             places = np.flatnonzero(reached)
             kept.append(places[np.unique(buckets[places], return_index=True)[1]])
-    return rows[np.unique(np.concatenate(kept))]
+    standing: Rows = rows[np.unique(np.concatenate(kept))]
+    return standing
+
+
+def in_time(rows: Rows) -> Rows:
+    """The rows in order of event time; of equal times in the order in which they came."""
+    ordered: Rows = rows[np.argsort(rows[:, TIME], kind="stable")]
+    return ordered
+
+
+def longest_step(rows: Rows) -> float:
+    """Milliseconds between rows (in order of time) beyond which nothing came in between, so that no line joins them.
+
+    That is `GAP` times the mean step between different times: of random (Poisson) arrivals none in 100,000 is longer.
+    """
+    times = np.unique(rows[:, TIME])
+    return GAP * float(times[-1] - times[0]) / max(1, len(times) - 1)
 
 
 class Sample:
