@@ -11,9 +11,10 @@ import typer
 from agents.cli.failures import BadInput, CommandFailed
 
 if TYPE_CHECKING:
-    from agents.backtest.replay import BacktestResult, Observer
+    from agents.backtest.replay import Observer
     from agents.backtest.report import Report
     from agents.backtest.report.document import Scores, Windows
+    from agents.backtest.result import BacktestResult
     from agents.settings import Settings
 
 ReportFile = Annotated[

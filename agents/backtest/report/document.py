@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.backtest.replay import BacktestResult
+from agents.backtest.result import BacktestResult
 from agents.backtest.report.history import Course, History
 from agents.backtest.report.labelled import Window
 from agents.backtest.report.marks import KINDS, Mark, marks_of, thinned

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from agents.backtest.report.late import LatePairs
 from agents.backtest.report.sampling import Rows, Sample, rows_of
 from agents.drift.z_score import ZScore
 from agents.monitor.plan import Plan, Plans
-from agents.monitor.readings import readings
+from agents.monitor.readings import Reading, outcome_readings, readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS
 from agents.settings import Settings
 from schemas.compact import CompactMetrics
+from schemas.fields import EPOCH
 from schemas.internal import OperatorAction
 from schemas.message import Message
-from schemas.metrics import RATIOS, Outcomes
+from schemas.metrics import RATIOS, Label, Outcomes, Prediction
 from streams.run import EventRun
 from streams.stage import Compact, Input, Tick
-from streams.windows import CountWindow
+from streams.windows import CountWindow, Floats
 
 #: Buckets of all series together, and of one: they bound the page's size.
 ALL_BUCKETS, MOST_BUCKETS, FEWEST_BUCKETS = 2**16, 2**10, 2**3
@@ -33,6 +36,7 @@ ALL_BUCKETS, MOST_BUCKETS, FEWEST_BUCKETS = 2**16, 2**10, 2**3
 _WAITING, _ALL_WAITING = 2**12, 2**18
 
 _MILLISECONDS: Final = 1000.0
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class SeriesKey(NamedTuple):
@@ -50,7 +54,8 @@ class Course:
 
     `size` is the window's. `deviations`: how many standard deviations around the mean its z-score lets pass; None for
     another detector or none. `detector` is empty for a series that is not watched. `limits`: a retrain rule's minimum,
-    or the limit of a threshold detector. `binary`: all values are 0 or 1.
+    or the limit of a threshold detector. `is_root`: values are squares, and their roots are told. `binary`: all values
+    are 0 or 1.
     """
 
     key: SeriesKey
@@ -58,6 +63,7 @@ class Course:
     detector: str
     deviations: float | None
     limits: tuple[float, ...] = ()
+    is_root: bool = False
     sample: Sample = field(default_factory=Sample)
     binary: bool = True
     _times: list[float] = field(default_factory=list)
@@ -87,9 +93,11 @@ class Course:
             self._window = self._window or CountWindow(self.size)
             values = np.array(self._values)
             pushed = self._window.push_many(values)
-            times = np.rint(np.array(self._times) * _MILLISECONDS)
+            times, mean, std = np.rint(np.array(self._times) * _MILLISECONDS), pushed.mean, pushed.std
+            if self.is_root:
+                values, mean, std = _roots(values, mean, std)
             self.binary = self.binary and bool(np.isin(values, (0.0, 1.0)).all())
-            self.sample.add(rows_of(self.sample.count, times, values, pushed.mean, pushed.std), capacity)
+            self.sample.add(rows_of(self.sample.count, times, values, mean, std), capacity)
             self._times, self._values = [], []
         return taken
 
@@ -111,6 +119,9 @@ class History:
         #: Of each model the versions that the monitor keeps, the one seen longest ago first, and their series.
         self._models: dict[str, dict[str, dict[str, Course]]] = {}
         self._waiting = 0
+        #: Of each model that sends predictions and labels apart: those that wait, and its greatest event time.
+        self._late: dict[str, LatePairs] = {}
+        self._latest: dict[str, int] = {}
 
     def observe(self, inputs: Sequence[Input]) -> None:
         """The inputs of one step of the monitor: of one model."""
@@ -150,6 +161,8 @@ class History:
         if average:
             self._take(message.full())
             return
+        if name in self._late:
+            self._latest[name] = max(self._latest[name], round(message.timestamp * 1e6))
         version, times = self._version(name, message.model_version), (message.timestamp,)
         for metric in RATIOS:
             if (value := getattr(message, metric)) is not None:
@@ -162,16 +175,35 @@ class History:
         if isinstance(message, OperatorAction) and message.action in ("retire", "reset"):
             for kept in list(self._models.get(name, {})):
                 self._drop(name, kept)
-        found = readings(message, self._plans.wants_average(name))
+        self._latest[name] = max(self._latest.get(name, 0), (message.timestamp - EPOCH) // _MICROSECOND)
+        if isinstance(message, Prediction | Label):
+            self._take_half(message)
+            return
+        moments: Sequence[float] = ()
+        if isinstance(message, Outcomes) and message.timestamps is not None:
+            moments = [moment.timestamp() for moment in message.timestamps]
+        found = readings(message, self._plans.wants_average(name), self._plans.of_outcomes(name))
+        self._take_readings(message, message.model_version, found, moments)
+
+    def _take_half(self, message: Prediction | Label) -> None:
+        name = message.model_name
+        if name not in self._late:
+            self._late[name] = LatePairs(self._plans.horizon, self._plans.waiting_limit)
+        if joined := self._late[name].take(message, self._latest[name]):
+            found = outcome_readings(joined.outcomes, self._plans.of_outcomes(name))
+            self._take_readings(message, joined.version, found)
+
+    def _take_readings(
+        self, message: Message, version_name: str, found: Sequence[Reading], moments: Sequence[float] = ()
+    ) -> None:
+        """Values of each metric; `moments` are their times where each has one, else the message's holds for all."""
         if not found:
             return
-        moments: tuple[float, ...] = (message.timestamp.timestamp(),)
-        if isinstance(message, Outcomes) and message.timestamps is not None:
-            moments = tuple(moment.timestamp() for moment in message.timestamps)
-        version = self._version(name, message.model_version)
+        name, moment = message.model_name, message.timestamp.timestamp()
+        version = self._version(name, version_name)
         for metric, values in found:
-            times = moments if len(moments) == len(values) else moments[:1] * len(values)
-            self._add(version, SeriesKey(name, message.model_version, metric), times, values)
+            times = moments if len(moments) == len(values) else [moment] * len(values)
+            self._add(version, SeriesKey(name, version_name, metric), times, values)
 
     def _add(self, version: dict[str, Course], key: SeriesKey, times: Sequence[float], values: Sequence[float]) -> None:
         course = version.get(key.metric)
@@ -189,7 +221,7 @@ class History:
         limits = [] if plan.minimum is None else [plan.minimum]
         if rule := self._settings.monitor_rule(key.model, key.metric):
             limits += [float(value) for name, value in rule.detector_meant[1].items() if name == "limit"]
-        course = Course(key, plan.size, plan.detector_name, _deviations(plan), tuple(limits))
+        course = Course(key, plan.size, plan.detector_name, _deviations(plan), tuple(limits), plan.is_root)
         self._courses[key] = course
         return course
 
@@ -209,3 +241,11 @@ class History:
 
 def _deviations(plan: Plan) -> float | None:
     return plan.detector.threshold if isinstance(plan.detector, ZScore) else None
+
+
+def _roots(values: Floats, mean: Floats, std: Floats) -> tuple[Floats, Floats, Floats]:
+    """Squared errors in the errors' own unit, as the monitor's messages tell them (`agents.monitor.outputs`)."""
+    root = np.sqrt(mean)
+    with np.errstate(over="ignore"):
+        spread = np.minimum(std / np.where(root > 0, 2 * root, np.inf), np.finfo(np.float64).max)
+    return np.sqrt(values), root, spread

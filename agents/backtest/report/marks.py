@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from agents.backtest.replay import BacktestResult
+from agents.backtest.result import BacktestResult
 from agents.backtest.report.sampling import MEAN, NUMBER, TIME, VALUE, Rows, extremes
 
 Kind = Literal["drift", "better", "warning", "breach", "external", "retrain", "alert", "resolved"]
