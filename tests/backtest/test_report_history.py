@@ -39,7 +39,9 @@ def check_against_messages(result: BacktestResult, series: Series) -> int:
     """Each finding's window is that of a row, digit for digit; returns how many."""
     findings = [message for message in result.drift if message.get("window")]
     for message in findings:
-        key = SeriesKey(message["model_name"], message["model_version"], message["metric"])
+        segment = message["segment"]
+        label = "region" if segment else ""
+        key = SeriesKey(message["model_name"], message["model_version"], message["metric"], segment, label)
         seen = {(row[VALUE], row[MEAN], row[STD]) for row in series[key]}
         window = message["window"]
         assert (message["value"], window["mean"], window["std"]) in seen, message
@@ -109,6 +111,26 @@ def test_an_outcome_lies_at_its_own_time_where_it_has_one() -> None:
     _, series = run([{**own, "timestamps": moments}, own])
     (rows,) = (rows for key, rows in series.items() if key.metric == "error")
     assert ((rows[:, TIME] / 1000 - START.timestamp()).round()).tolist() == [3, 5, 5, 5]
+
+
+def test_segments_have_courses_of_their_own_as_far_as_the_monitor_keeps_them() -> None:
+    rule = SETTINGS.monitor[0].model_dump(exclude={"name"}) | {"segment_by": "region"}
+    by_region = [*SETTINGS.monitor, MonitorRule(**rule)]
+    by_region.append(MonitorRule(**(rule | {"metric": "error"})))
+    settings = SETTINGS.model_copy(update={"monitor": by_region, "segment_limit": 2})
+    random, events = Random(8), []
+    for number, value in enumerate(quiet(8, 300)):
+        region, common = {"labels": {"region": "abc"[number % 3]}}, {"model_name": "digits"}
+        time = metrics(number, 1)["timestamp"]
+        events.append(metrics(number, value - 0.1 * (number > 200), **region))
+        half = {"prediction_id": str(number), "timestamp": time, **common}
+        events.append({"type": "prediction", "y_pred": 1, **half, **region})
+        events.append({"type": "label", "y_true": int(random.random() < 0.9), **half})
+    result, series = run(events, settings)
+    assert check_against_messages(result, series) > 20
+    assert {message["segment"] for message in result.drift} == {"", "a", "b"}
+    assert {(key.metric, key.segment) for key in series} >= {("accuracy", "a"), ("accuracy", "b"), ("error", "b")}
+    assert {key.segment for key in series} == {"", "a", "b"}
 
 
 def test_metrics_beyond_those_that_the_monitor_keeps_are_left_out() -> None:

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.backtest.result import BacktestResult
 from agents.backtest.report.history import Course, History
 from agents.backtest.report.labelled import Window
 from agents.backtest.report.marks import KINDS, Mark, marks_of, thinned
 from agents.backtest.report.sampling import MEAN, STD, TIME, VALUE, in_time, longest_step
+from agents.backtest.result import BacktestResult
 from agents.settings.rules import RATIO_METRICS
 from schemas.fields import EPOCH
 from streams.windows import Floats

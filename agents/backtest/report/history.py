@@ -6,7 +6,7 @@ numbers are those that the monitor saw, digit for digit, and keeps a sample of e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -16,8 +16,9 @@ import numpy as np
 from agents.backtest.report.late import LatePairs
 from agents.backtest.report.sampling import Rows, Sample, rows_of
 from agents.drift.z_score import ZScore
+from agents.monitor.outcomes import Outcomes as JoinedOutcomes
 from agents.monitor.plan import Plan, Plans
-from agents.monitor.readings import Reading, outcome_readings, readings
+from agents.monitor.readings import Reading, outcome_readings, readings, segment_readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS
 from agents.settings import Settings
 from schemas.compact import CompactMetrics
@@ -40,12 +41,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class SeriesKey(NamedTuple):
-    """What one series is of; `segment` is empty for the whole."""
+    """What one series is of; `segment` is the value of a label, and `label` its name; both are empty for the whole."""
 
     model: str
     version: str
     metric: str
     segment: str = ""
+    label: str = ""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ class History:
         self._settings, self._plans = settings, Plans(settings)
         self._courses: dict[SeriesKey, Course] = {}
         #: Of each model the versions that the monitor keeps, the one seen longest ago first, and their series.
-        self._models: dict[str, dict[str, dict[str, Course]]] = {}
+        self._models: dict[str, dict[str, dict[SeriesKey, Course]]] = {}
         self._waiting = 0
         #: Of each model that sends predictions and labels apart: those that wait, and its greatest event time.
         self._late: dict[str, LatePairs] = {}
@@ -184,14 +186,19 @@ class History:
             moments = [moment.timestamp() for moment in message.timestamps]
         found = readings(message, self._plans.wants_average(name), self._plans.of_outcomes(name))
         self._take_readings(message, message.model_version, found, moments)
+        if found and message.labels:
+            self._take_segments(message, message.model_version, message, message.labels, moments)
 
     def _take_half(self, message: Prediction | Label) -> None:
         name = message.model_name
         if name not in self._late:
             self._late[name] = LatePairs(self._plans.horizon, self._plans.waiting_limit)
-        if joined := self._late[name].take(message, self._latest[name]):
+        keys = {each.key for each in self._plans.of_segments(name)}
+        labels = {key: value for key, value in message.labels.items() if key in keys}
+        if joined := self._late[name].take(message, labels, self._latest[name]):
             found = outcome_readings(joined.outcomes, self._plans.of_outcomes(name))
             self._take_readings(message, joined.version, found)
+            self._take_segments(message, joined.version, joined.outcomes, joined.labels)
 
     def _take_readings(
         self, message: Message, version_name: str, found: Sequence[Reading], moments: Sequence[float] = ()
@@ -199,33 +206,62 @@ class History:
         """Values of each metric; `moments` are their times where each has one, else the message's holds for all."""
         if not found:
             return
-        name, moment = message.model_name, message.timestamp.timestamp()
-        version = self._version(name, version_name)
+        version = self._version(message.model_name, version_name)
         for metric, values in found:
-            times = moments if len(moments) == len(values) else [moment] * len(values)
-            self._add(version, SeriesKey(name, version_name, metric), times, values)
+            times = moments if len(moments) == len(values) else [message.timestamp.timestamp()] * len(values)
+            self._add(version, SeriesKey(message.model_name, version_name, metric), times, values)
 
-    def _add(self, version: dict[str, Course], key: SeriesKey, times: Sequence[float], values: Sequence[float]) -> None:
-        course = version.get(key.metric)
+    def _take_segments(
+        self,
+        message: Message,
+        version_name: str,
+        said: Message | JoinedOutcomes,
+        labels: Mapping[str, str],
+        moments: Sequence[float] = (),
+    ) -> None:
+        """What a message says of segments, each a series of its own."""
+        name = message.model_name
+        for value, (label, metric, plan), values in segment_readings(said, labels, self._plans.of_segments(name)):
+            if self._may_have(name, (label, value)):
+                times = moments if len(moments) == len(values) else [message.timestamp.timestamp()] * len(values)
+                key = SeriesKey(name, version_name, metric, value, label)
+                self._add(self._version(name, version_name), key, times, values, plan)
+
+    def _may_have(self, model: str, segment: tuple[str, str]) -> bool:
+        """Whether the monitor keeps series of this segment: it does of the first ones."""
+        known = {(key.label, key.segment) for version in self._models[model].values() for key in version if key.label}
+        return segment in known or len(known) < self._plans.segment_limit
+
+    def _add(
+        self,
+        version: dict[SeriesKey, Course],
+        key: SeriesKey,
+        times: Sequence[float],
+        values: Sequence[float],
+        plan: Plan | None = None,
+    ) -> None:
+        """Values of one series; `plan` is that of a segment."""
+        course = version.get(key)
         if course is None:
-            if len(version) >= MAX_METRICS:
+            if not key.label and sum(not other.label for other in version) >= MAX_METRICS:
                 return
-            course = self._courses.get(key) or self._begin(key)
-            version[key.metric] = course
+            course = version[key] = self._courses.get(key) or self._begin(key, plan)
         self._waiting += len(values)
         if course.wait(times, values) >= _WAITING:
             self._waiting -= course.settle(self.capacity)
 
-    def _begin(self, key: SeriesKey) -> Course:
-        plan = self._plans.of(key.model, key.metric)
-        limits = [] if plan.minimum is None else [plan.minimum]
-        if rule := self._settings.monitor_rule(key.model, key.metric):
-            limits += [float(value) for name, value in rule.detector_meant[1].items() if name == "limit"]
+    def _begin(self, key: SeriesKey, plan: Plan | None) -> Course:
+        limits: list[float] = []
+        if plan is None:
+            plan = self._plans.of(key.model, key.metric)
+            limits += [] if plan.minimum is None else [plan.minimum]
+            if rule := self._settings.monitor_rule(key.model, key.metric):
+                limits += [float(value) for name, value in rule.detector_meant[1].items() if name == "limit"]
         course = Course(key, plan.size, plan.detector_name, _deviations(plan), tuple(limits), plan.is_root)
         self._courses[key] = course
         return course
 
-    def _version(self, model: str, name: str) -> dict[str, Course]:
+    def _version(self, model: str, name: str) -> dict[SeriesKey, Course]:
         versions = self._models.setdefault(model, {})
         version = versions.pop(name, None)
         versions[name] = version = {} if version is None else version

@@ -13,10 +13,10 @@ class LatePairs:
     def __init__(self, horizon: int, limit: int) -> None:
         self._join = Join(Waiting(), Parts(MemoryTable()), horizon, limit)
 
-    def take(self, half: Prediction | Label, now: int) -> Joined | None:
-        """Take in a prediction or a label; the pair if its other half waits."""
+    def take(self, half: Prediction | Label, labels: dict[str, str], now: int) -> Joined | None:
+        """Take in a prediction or a label; the pair if its other half waits. `labels` are those that name segments."""
         self._join.expire(now, MOST_PER_RECORD, _uncounted)
-        return self._join.take(half, {}, now, _uncounted)
+        return self._join.take(half, labels, now, _uncounted)
 
 
 def _uncounted(kind: str, by: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from agents.backtest.result import BacktestResult
 from agents.backtest.report.sampling import MEAN, NUMBER, TIME, VALUE, Rows, extremes
+from agents.backtest.result import BacktestResult
 
 Kind = Literal["drift", "better", "warning", "breach", "external", "retrain", "alert", "resolved"]
 

@@ -66,7 +66,7 @@ def plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
     charts = [(model, of, courses) for model in models if model.name in chosen for of, courses in model.charts.items()]
     total = sum(len(model.charts) for model in models)
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a name may have characters that the font lacks
+        warnings.simplefilter("ignore")  # a name may have characters that the font lacks
         figure = Figure(figsize=(11, 1.1 + 2.1 * max(1, len(charts))), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(_told(report.source, len(charts), total), fontsize=11, parse_math=False)

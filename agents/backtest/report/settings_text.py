@@ -10,7 +10,9 @@ from typing import Any, Final
 from agents.settings import MonitorRule, RetrainRule, Settings
 
 #: What a backtest heeds, beside the rules.
-_HEEDED: Final = frozenset({"heartbeat_timeout", "label_horizon", "label_limit", "retrain_budget_per_hour"})
+_HEEDED: Final = frozenset(
+    {"heartbeat_timeout", "label_horizon", "label_limit", "retrain_budget_per_hour", "segment_limit"}
+)
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
