@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agents.monitor.stage import MonitorStage
-from schemas.compact import CompactMetrics
+from schemas.compact import CompactMessage, CompactMetrics, CompactOutcomes
 from schemas.message import Message
 from streams.records import Headers
 
@@ -31,11 +31,11 @@ class _Memory:
 
     def __init__(self, one: Any, many: Any) -> None:
         self._one, self._many = one, many
-        self._known: dict[int, tuple[bytes, Message | CompactMetrics]] = {}
+        self._known: dict[int, tuple[bytes, Message | CompactMessage]] = {}
 
-    def decode(self, value: bytes | None, headers: Headers) -> Message | CompactMetrics:
+    def decode(self, value: bytes | None, headers: Headers) -> Message | CompactMessage:
         if value is None or headers:
-            message: Message | CompactMetrics = self._one(value, headers)
+            message: Message | CompactMessage = self._one(value, headers)
             return message
         known = self._known.get(id(value))
         if known is None:
@@ -43,18 +43,18 @@ class _Memory:
             self._keep([known])
         return known[1]
 
-    def decode_many(self, values: Sequence[bytes]) -> Sequence[CompactMetrics] | None:
+    def decode_many(self, values: Sequence[bytes]) -> Sequence[CompactMessage] | None:
         found = list(map(self._known.get, map(id, values)))
         if None not in found:
             messages = [pair[1] for pair in found if pair is not None]
             # What was decoded one by one may be of other types; then it is taken one by one again.
-            return messages if set(map(type, messages)) == {CompactMetrics} else None  # type: ignore[return-value]
-        decoded: Sequence[CompactMetrics] | None = self._many(values)
+            return messages if set(map(type, messages)) <= {CompactMetrics, CompactOutcomes} else None  # type: ignore[return-value]
+        decoded: Sequence[CompactMessage] | None = self._many(values)
         if decoded is not None:
             self._keep(list(zip(values, decoded, strict=True)))
         return decoded
 
-    def _keep(self, pairs: Sequence[tuple[bytes, Message | CompactMetrics]]) -> None:
+    def _keep(self, pairs: Sequence[tuple[bytes, Message | CompactMessage]]) -> None:
         if len(self._known) + len(pairs) > MOST:
             self._known.clear()
         self._known.update((id(pair[0]), pair) for pair in pairs)

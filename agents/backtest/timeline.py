@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from schemas.compact import CompactMetrics
+from schemas.compact import CompactMetrics, CompactOutcomes
 from schemas.fields import EPOCH
 from schemas.message import Message
 from schemas.metrics import Label, Metrics, Outcomes, ValidationScore
@@ -102,6 +102,8 @@ class Timelines(dict[str, Timeline]):
     def _add(self, message: Message | Compact, origin: Origin) -> None:
         if isinstance(message, CompactMetrics):
             self._of(message.model_name).add(origin, round(message.timestamp * 1e6), 1)
+        elif isinstance(message, CompactOutcomes):
+            self._of(message.model_name).add(origin, round(message.timestamp * 1e6), len(message.y_true))
         elif isinstance(message, Metrics | ValidationScore | Label):
             self._of(message.model_name).add(origin, _microseconds(message.timestamp), 1)
         elif isinstance(message, Outcomes):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agents.cli.failures import BadInput
 from agents.cli.options import AsJson, Changes, Config, settings_of
 from agents.cli.output import print_json, print_line, print_table
+from agents.cli.report_options import PlotFile, ReportFile, ReportFiles
 from agents.cli.scores import (
     LabelsFile,
     MaxDelayText,
@@ -18,12 +19,15 @@ from agents.cli.scores import (
     print_rules,
     print_scores,
     rules_of,
+    scored,
 )
 from agents.cli.sources import BatchRows, Constant, LayoutName, Map, ModelOption, SourceArgument, opened
 from agents.cli.what_if import Compared, Others, document_of, print_compared
 
 if TYPE_CHECKING:
-    from agents.backtest import BacktestResult
+    from agents.backtest import BacktestResult, Timelines
+    from agents.backtest.replay import Observer
+    from streams.stage import Input
 
 
 def backtest(
@@ -41,6 +45,8 @@ def backtest(
     constants: Constant = None,
     layout: LayoutName = None,
     batch_rows: BatchRows = 500,
+    report: ReportFile = None,
+    plot: PlotFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the monitor and the retrain policy over recorded events; no broker, the same steps, the same answers.
@@ -53,27 +59,23 @@ def backtest(
 
     visutility backtest events.jsonl --compare strict.toml loose.toml
     """
-    files = _files(compare, others, config)
-    settings = [settings_of(file, changes=changes or ()) for file in files]
+    configs = _configs(compare, others, config)
+    settings = [settings_of(file, changes=changes or ()) for file in configs]
+    files = ReportFiles(report, plot, settings[0])
     known, rules = None if labels is None else labels_of(labels), rules_of(max_delay, repeats, probation)
     read = opened(source, mapping, model, constants, layout, batch_rows)
-    from agents.backtest import SourceError, Timelines, compare_settings, score_alarms, summarise
+    from agents.backtest import SourceError, Timelines, compare_settings, summarise
 
-    timelines = None if known is None else Timelines()
+    timelines = Timelines()
     try:
-        results = compare_settings(read, settings, observer=timelines)
+        results = compare_settings(read, settings, observer=_telling(None if known is None else timelines, files))
     except SourceError as problem:
         raise BadInput(str(problem)) from None
-    scores = [
-        None if known is None or timelines is None else score_alarms(result.drift, known, timelines, rules)
-        for result in results
-    ]
-    if known is not None and scores[0] is not None and not scores[0].series:
-        seen = ", ".join(sorted(timelines or ())[:3]) or "none with figures"
-        raise BadInput(f"{labels}: knows none of the models in the source ({seen} …); it knows {known.names()[:3]} …")
+    scores = [None if known is None else scored(result, known, timelines, rules) for result in results]
     summaries = [summarise(result, each) for result, each in zip(results, settings, strict=True)]
     documents = [document_of(*each) for each in zip(results, summaries, scores, strict=True)]
-    names = [str(file or "defaults") for file in files]
+    names = [str(file or "defaults") for file in configs]
+    written = files.write(str(source), results[0], known, timelines, dict(zip(names, scores, strict=True)))
     if as_json:
         print_json(_document(names, documents, compared=bool(compare)))
     elif compare:
@@ -84,9 +86,22 @@ def backtest(
         _summarise(results[0], summaries[0]["total"])
         if scores[0] is not None:
             print_scores(scores[0])
+    for file in [] if as_json else written:
+        print_line(f"written: {file}")
 
 
-def _files(compare: list[Path] | None, others: list[Path] | None, config: Path | None) -> list[Path | None]:
+def _telling(timelines: Timelines | None, files: ReportFiles) -> Observer | None:
+    """One observer for all who want to be told of the steps; None where nobody does."""
+    told = [each for each in (timelines, files.observer) if each is not None]
+
+    def tell_all(inputs: Sequence[Input]) -> None:
+        for each in told:
+            each(inputs)
+
+    return tell_all if told else None
+
+
+def _configs(compare: list[Path] | None, others: list[Path] | None, config: Path | None) -> list[Path | None]:
     """The settings files, each a backtest of its own."""
     if others and not compare:
         raise BadInput(f"one SOURCE at a time: what is {others[0]}? (settings files come with --config or --compare)")

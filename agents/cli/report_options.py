@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,10 +12,12 @@ import typer
 from agents.cli.failures import BadInput, CommandFailed
 
 if TYPE_CHECKING:
+    from agents.backtest.labels import Labels
     from agents.backtest.replay import Observer
     from agents.backtest.report import Report
-    from agents.backtest.report.document import Scores, Windows
     from agents.backtest.result import BacktestResult
+    from agents.backtest.scores import Scores
+    from agents.backtest.timeline import Timelines
     from agents.settings import Settings
 
 ReportFile = Annotated[
@@ -51,12 +54,23 @@ class ReportFiles:
             self.observer = self._history.observe
 
     def write(
-        self, source: str, result: BacktestResult, windows: Windows | None = None, scores: Scores = ()
+        self,
+        source: str,
+        result: BacktestResult,
+        known: Labels | None,
+        timelines: Timelines,
+        scores: Mapping[str, Scores | None],
     ) -> list[Path]:
-        """Write what was asked for, and return the files. `source` is a path, or else a name that has no hash."""
+        """Write what was asked for, and return the files. `source` is a path, or else a name that has no hash.
+
+        `known` changes are shaded, `scores` listed by the settings' names.
+        """
         if self.observer is None:
             return []
         from agents.backtest.report import Report, settings_text
+        from agents.backtest.report.labelled import score_row, windows_of
+
+        shaded = {} if known is None else {name: known.of(name) or () for name in timelines}
 
         path = Path(source)
         report = Report(
@@ -65,8 +79,8 @@ class ReportFiles:
             settings=settings_text(self._settings),
             result=result,
             history=self._history,
-            windows=windows or {},
-            scores=scores,
+            windows={name: windows_of(labels, timelines[name].time_of) for name, labels in shaded.items()},
+            scores=[score_row(name, each.total.as_dict()) for name, each in scores.items() if each is not None],
         )
         return [*self._write_page(report), *self._write_plot(report)]
 

@@ -12,6 +12,7 @@ from agents.cli.failures import BadInput
 from agents.cli.output import print_line, print_table
 
 if TYPE_CHECKING:
+    from agents.backtest import BacktestResult, Timelines
     from agents.backtest.labels import Labels
     from agents.backtest.scores import Scores
     from agents.backtest.scoring import Rules, Score
@@ -71,6 +72,18 @@ def rules_of(max_delay: str, repeats: str, probation: float) -> Rules:
     if kind is None:
         raise BadInput(f"--repeats: expected ignored or false, got {repeats!r}")
     return Rules(delay, kind, probation)
+
+
+def scored(result: BacktestResult, known: Labels, timelines: Timelines, rules: Rules) -> Scores:
+    """The alarms of a backtest beside what is known of its models. Raises BadInput where that is nothing."""
+    from agents.backtest import score_alarms
+
+    scores = score_alarms(result.drift, known, timelines, rules)
+    if not scores.series:
+        seen = shortened(sorted(timelines), 3) or "none with figures"
+        names = shortened(known.names(), 3)
+        raise BadInput(f"{known.source}: knows none of the models in the source ({seen}); it knows {names}")
+    return scores
 
 
 def print_rules(rules: Rules) -> None:

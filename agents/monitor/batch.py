@@ -122,12 +122,12 @@ class Batch:
     def _take_outcomes(self, index: int, message: CompactOutcomes, clock: int) -> bool:
         """What `_take_event` does, for outcomes that have no other consequence; False, and nothing, for others."""
         state, time = self._state, max(self._state.event_time, microseconds(message))
-        if state.silent or self._late.is_due(time):
+        due = next_due(state, self._plans)
+        if state.silent or (due is not None and time >= due):
             return False
         self._count(index, "outcomes", 1)
         state.clock, state.event_time, state.last_version = clock, time, message.model_version
-        columns = Outcomes(message.y_true, message.y_pred, message.scores)
-        if found := outcome_readings(columns, self._plans.of_outcomes(state.model)):
+        if found := readings(message, False, self._plans.of_outcomes(state.model), self._plans.of_scores(state.model)):
             self._take_readings(index, message.model_version, found)
         return True
 

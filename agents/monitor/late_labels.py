@@ -48,7 +48,7 @@ class LateLabels:
     def expire(self, index: int, message: Message) -> None:
         """Give up what has waited too long when this record came."""
         state = self._model.state
-        if state.waiting is not None and self.is_due(state.event_time):
+        if state.waiting is not None and self._is_due(state.event_time):
             note = partial(self._note, index, message.model_version, message.timestamp)
             self._joining(state.waiting).expire(state.event_time, MOST_PER_RECORD, note)
 
@@ -56,13 +56,12 @@ class LateLabels:
         """Give up what has waited too long now that time went by without records."""
         state = self._model.state
         now = state.event_time + (tick.clock - state.clock) * 1_000
-        if state.waiting is not None and self.is_due(now):
+        if state.waiting is not None and self._is_due(now):
             note = partial(self._note, index, state.last_version, EPOCH + now * _MICROSECOND)
             left = self._joining(state.waiting).expire(now, MOST_PER_TICK, note)
             state.waiting.resume = tick.clock + 1 if left else 0
 
-    def is_due(self, now: int) -> bool:
-        """Whether something has waited too long at this event time."""
+    def _is_due(self, now: int) -> bool:
         due = due_at(self._model.state.waiting, self._plans.horizon)
         return due is not None and now >= due
 

@@ -9,6 +9,7 @@ from agents.monitor import outcomes
 from agents.monitor.outcomes import OUTCOME_METRICS, Scalar, Values, values_of
 from agents.monitor.plan import AVERAGE_PRECISION_RECALL, SCORE, SegmentPlan
 from agents.monitor.scores import Scoring, score_readings
+from schemas.compact import CompactOutcomes
 from schemas.message import Message
 from schemas.metrics import (
     DataQualityIssue,
@@ -25,7 +26,7 @@ Notice = tuple[str, Literal["warning", "error"], str]
 
 
 def readings(
-    message: Message,
+    message: Message | CompactOutcomes,
     with_average: bool,
     of_outcomes: Sequence[tuple[str, Scalar]],
     of_scores: Sequence[Scoring],
@@ -40,11 +41,11 @@ def readings(
         if with_average and message.precision is not None and message.recall is not None:
             found.append((AVERAGE_PRECISION_RECALL, ((message.precision + message.recall) / 2,)))
         return found
-    if isinstance(message, Outcomes):
+    if isinstance(message, Outcomes | CompactOutcomes):
         columns = outcomes.Outcomes(message.y_true, message.y_pred, message.scores)
-        return outcome_readings(columns, of_outcomes) + score_readings(message, of_scores)
+        return [*outcome_readings(columns, of_outcomes), *score_readings(message, of_scores)]
     if isinstance(message, Prediction):
-        return score_readings(message, of_scores)
+        return [*score_readings(message, of_scores)]
     if isinstance(message, ValidationScore):
         return [(SCORE, (message.score,))]
     return []

@@ -17,6 +17,7 @@ from math import sqrt
 from typing import Final, NamedTuple
 
 from agents.monitor.calibration import Calibration
+from schemas.compact import CompactOutcomes
 from schemas.fields import Scalar
 from schemas.metrics import Outcomes, Prediction
 from streams.windows import Summary
@@ -37,9 +38,11 @@ class Scoring(NamedTuple):
     calibration: Calibration | None
 
 
-def score_readings(message: Prediction | Outcomes, wanted: Sequence[Scoring]) -> list[tuple[str, Sequence[float]]]:
+def score_readings(
+    message: Prediction | Outcomes | CompactOutcomes, wanted: Sequence[Scoring]
+) -> list[tuple[str, Sequence[float]]]:
     """(metric, values) of a message's scores, a value for each prediction; nothing where it has no scores."""
-    if isinstance(message, Outcomes):
+    if isinstance(message, Outcomes | CompactOutcomes):
         predicted, scores = message.y_pred, message.scores
     else:
         predicted, scores = [message.y_pred], None if message.score is None else [message.score]

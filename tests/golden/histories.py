@@ -31,6 +31,8 @@ def outputs(name: str) -> bytes:
     """What comes out of a history now, one JSON object a line."""
     settings = load_settings(FOLDER / f"{name}.toml")
     result = backtest(read_lines(FOLDER / f"{name}.jsonl"), settings)
-    lines: list[object] = [{"list": topic, "message": message} for topic in TOPICS for message in getattr(result, topic)]
+    lines: list[object] = [
+        {"list": topic, "message": message} for topic in TOPICS for message in getattr(result, topic)
+    ]
     lines.append({"events_read": result.events_read, "summary": summarise(result, settings)["total"]})
     return "".join(json.dumps(line) + "\n" for line in lines).encode()

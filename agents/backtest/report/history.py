@@ -17,6 +17,7 @@ from agents.backtest.report.late import LatePairs
 from agents.backtest.report.sampling import Rows, Sample, rows_of
 from agents.drift.z_score import ZScore
 from agents.monitor.outcomes import Outcomes as JoinedOutcomes
+from agents.monitor.outcomes import Values
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.readings import Reading, outcome_readings, readings, segment_readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS
@@ -82,10 +83,10 @@ class Course:
         """How many values came."""
         return self.sample.count + len(self._values)
 
-    def wait(self, times: Sequence[float], values: Sequence[float]) -> int:
+    def wait(self, times: Sequence[float], values: Values) -> int:
         """Values that come next, with their event times in seconds since the epoch; returns how many wait now."""
         self._times += times
-        self._values += values
+        self._values.extend(values)
         return len(self._values)
 
     def settle(self, capacity: int) -> int:
@@ -184,7 +185,8 @@ class History:
         moments: Sequence[float] = ()
         if isinstance(message, Outcomes) and message.timestamps is not None:
             moments = [moment.timestamp() for moment in message.timestamps]
-        found = readings(message, self._plans.wants_average(name), self._plans.of_outcomes(name))
+        average, plans = self._plans.wants_average(name), self._plans
+        found = readings(message, average, plans.of_outcomes(name), plans.of_scores(name))
         self._take_readings(message, message.model_version, found, moments)
         if found and message.labels:
             self._take_segments(message, message.model_version, message, message.labels, moments)
@@ -237,7 +239,7 @@ class History:
         version: dict[SeriesKey, Course],
         key: SeriesKey,
         times: Sequence[float],
-        values: Sequence[float],
+        values: Values,
         plan: Plan | None = None,
     ) -> None:
         """Values of one series; `plan` is that of a segment."""

@@ -88,10 +88,11 @@ class Collected:
         self.timelines(one)
         full = message if isinstance(message, Message) else message.full()
         self.late += isinstance(full, LateLabel)
-        for metric, values in readings(full, False, self.plans.of_outcomes(full.model_name)):
+        name = full.model_name
+        for metric, values in readings(full, False, self.plans.of_outcomes(name), self.plans.of_scores(name)):
             if metric == self.metric:
                 kept, events = self._values.setdefault((full.model_name, full.model_version), ([], []))
-                kept += values
+                kept.extend(values)
                 events += [len(self.timelines[full.model_name]) - 1] * len(values)
 
     def stretches(self) -> dict[str, list[Stretch]]:
