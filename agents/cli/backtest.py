@@ -25,9 +25,7 @@ from agents.cli.sources import BatchRows, Constant, LayoutName, Map, ModelOption
 from agents.cli.what_if import Compared, Others, document_of, print_compared
 
 if TYPE_CHECKING:
-    from agents.backtest import BacktestResult, Timelines
-    from agents.backtest.replay import Observer
-    from streams.stage import Input
+    from agents.backtest import BacktestResult
 
 
 def backtest(
@@ -68,7 +66,7 @@ def backtest(
 
     timelines = Timelines()
     try:
-        results = compare_settings(read, settings, observer=_telling(None if known is None else timelines, files))
+        results = compare_settings(read, settings, observer=files.beside(None if known is None else timelines))
     except SourceError as problem:
         raise BadInput(str(problem)) from None
     scores = [None if known is None else scored(result, known, timelines, rules) for result in results]
@@ -88,17 +86,6 @@ def backtest(
             print_scores(scores[0])
     for file in [] if as_json else written:
         print_line(f"written: {file}")
-
-
-def _telling(timelines: Timelines | None, files: ReportFiles) -> Observer | None:
-    """One observer for all who want to be told of the steps; None where nobody does."""
-    told = [each for each in (timelines, files.observer) if each is not None]
-
-    def tell_all(inputs: Sequence[Input]) -> None:
-        for each in told:
-            each(inputs)
-
-    return tell_all if told else None
 
 
 def _configs(compare: list[Path] | None, others: list[Path] | None, config: Path | None) -> list[Path | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agents.backtest.scores import Scores
     from agents.backtest.timeline import Timelines
     from agents.settings import Settings
+    from streams.stage import Input
 
 ReportFile = Annotated[
     Path | None,
@@ -52,6 +53,18 @@ class ReportFiles:
 
             self._history = History(settings)
             self.observer = self._history.observe
+
+    def beside(self, other: Observer | None) -> Observer | None:
+        """`observer` and another one as one."""
+        own = self.observer
+        if own is None or other is None:
+            return own or other
+
+        def both(inputs: Sequence[Input]) -> None:
+            own(inputs)
+            other(inputs)
+
+        return both
 
     def write(
         self,

@@ -63,7 +63,8 @@ def test_means_and_deviations_are_the_monitors_own(compact: bool) -> None:
 
 
 def test_versions_that_the_monitor_forgot_begin_a_window_anew() -> None:
-    random, events = Random(3), []
+    random = Random(3)
+    events: list[dict[str, Any]] = []
     for round_number in range(3):
         for version in "abcde":
             for _ in range(30):
@@ -120,7 +121,8 @@ def test_segments_have_courses_of_their_own_as_far_as_the_monitor_keeps_them() -
     settings = SETTINGS.model_copy(update={"monitor": by_region, "segment_limit": 2})
     random, events = Random(8), []
     for number, value in enumerate(quiet(8, 300)):
-        region, common = {"labels": {"region": "abc"[number % 3]}}, {"model_name": "digits"}
+        region: dict[str, Any] = {"labels": {"region": "abc"[number % 3]}}
+        common = {"model_name": "digits"}
         time = metrics(number, 1)["timestamp"]
         events.append(metrics(number, value - 0.1 * (number > 200), **region))
         half = {"prediction_id": str(number), "timestamp": time, **common}

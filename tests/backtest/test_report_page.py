@@ -152,10 +152,8 @@ def test_of_too_many_marks_the_extremes_are_kept() -> None:
 
 def test_findings_of_a_metric_stay_with_it_and_requests_are_the_models() -> None:
     model = ModelCourse("m", {("accuracy", ""): []})
-    own, other, request = (
-        Mark(kind, 0, "", metric, "", 1.0, None, "")
-        for kind, metric in (("drift", "accuracy"), ("drift", "gone"), ("retrain", "accuracy"))
-    )
+    own = Mark("drift", 0, "", "accuracy", "", 1.0, None, "")
+    other, request = own._replace(metric="gone"), own._replace(kind="retrain")
     model.marks = [own, other, request]
     assert model.of_chart("accuracy", "") == [own]
     assert model.of_whole == [other, request]
@@ -208,7 +206,7 @@ def test_scores_are_a_table_with_a_dash_where_there_is_no_figure() -> None:
             monitor=[
                 MonitorRule(models='a"\\\x7f*', metric="extras.größe", window=WindowSettings(size=20, min_samples=5)),
                 MonitorRule(name="own", metric="error", detector=DetectorSettings(name="ddm")),
-                MonitorRule(detector=DetectorSettings(name="z_score", threshold=1e-7)),  # type: ignore[call-arg]
+                MonitorRule(detector=DetectorSettings(name="z_score", threshold=1e-7)),
             ],
             retrain=[
                 RetrainRule(external_drift=None, min={"extras.a.b": 1e20}, cooldown=timedelta(hours=1, seconds=3))

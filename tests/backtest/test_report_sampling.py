@@ -13,7 +13,7 @@ from agents.backtest.report.sampling import MEAN, NUMBER, VALUE, WHOLE, Rows, Sa
 def rows(values: list[float], means: list[float] | None = None, first: int = 0) -> Rows:
     column = np.array(values, dtype=np.float64)
     mean = column if means is None else np.array(means, dtype=np.float64)
-    times = np.arange(first, first + len(values)) * 1000.0
+    times = np.arange(first, first + len(values), dtype=np.float64) * 1000
     return rows_of(first, times, column, mean, np.zeros(len(values)))
 
 

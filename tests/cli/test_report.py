@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.cli.report_options import sha256_of
+from agents.cli.report_options import ReportFiles, sha256_of
+from agents.settings import Settings
+from streams.stage import Tick
 from tests.backtest.events import metrics, quiet, write
 from tests.cli.running import visutility
 
@@ -62,3 +64,15 @@ def test_the_hash_of_a_folder_is_that_of_its_files_hashes(folder: Path) -> None:
         (folder / "in" / name).write_text(name)
     lines = [f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in ("a/c.jsonl", "b.jsonl")]
     assert sha256_of(folder / "in") == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_a_report_observes_beside_others(folder: Path) -> None:
+    seen: list[object] = []
+    none, some = ReportFiles(None, None, Settings()), ReportFiles(folder / "r.html", None, Settings())
+    assert none.beside(None) is None
+    assert none.beside(seen.append) == seen.append
+    assert some.beside(None) == some.observer
+    both = some.beside(seen.append)
+    assert both is not None
+    both([Tick(1)])
+    assert seen == [[Tick(1)]]
