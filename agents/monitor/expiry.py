@@ -1,4 +1,4 @@
-"""When time alone changes a model's state: what waits for a partner is given up, versions not seen are forgotten."""
+"""When time alone changes a model's state: halves that wait are given up, versions that went away are forgotten."""
 
 from __future__ import annotations
 

@@ -61,6 +61,8 @@ class Times:
         """The marks that a window ending at the last of them or later may need."""
         reach = -(-(self.size - 1) // stride(self.size)) + 1
         kept = self.marks[-reach:]
+        if not kept:
+            return b""
         return struct.pack(f"<{len(kept) + 1}q", self.first + len(self.marks) - len(kept), *kept)
 
     def after(self, begin: int, end: int, time_of: Callable[[int], int]) -> Times:

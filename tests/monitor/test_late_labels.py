@@ -167,18 +167,18 @@ ALL = Settings(monitor=[{"metric": metric, "name": metric} | SMALL for metric in
 def test_joined_pairs_give_what_outcomes_in_their_order_give(pairs: list[tuple[int, int, float]], random: Any) -> None:
     halves = [half for number in range(len(pairs)) for half in ((number, "p"), (number, "l"))]
     random.shuffle(halves)
-    joined, complete, seen = Driven(ALL), list[int](), set[int]()
+    joined, complete, seen = Driven(ALL), list[tuple[int, int]](), set[int]()
     for second, (number, kind) in enumerate(halves):
         true, predicted, score = pairs[number]
         name = str(number)
         joined.feed(prediction(name, predicted, second, score=score) if kind == "p" else label(name, true, second))
         if number in seen:
-            complete.append(number)
+            complete.append((number, second))
         seen.add(number)
     given_whole = Driven(ALL)
-    for number in complete:
+    for number, second in complete:
         true, predicted, score = pairs[number]
-        common: dict[str, Any] = {"model_name": MODEL, "model_version": "1", "timestamp": at(number)}
+        common: dict[str, Any] = {"model_name": MODEL, "model_version": "1", "timestamp": at(second)}
         given_whole.feed(Outcomes(**common, y_true=[true], y_pred=[predicted], scores=[score]))
     assert [found_of(drift) for drift in of_type(DriftDetected, joined.outputs)] == [
         found_of(drift) for drift in of_type(DriftDetected, given_whole.outputs)
