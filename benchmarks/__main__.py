@@ -33,6 +33,7 @@ from benchmarks.state import state
 from benchmarks.study import study
 from benchmarks.throughput import throughput
 from benchmarks.tuning import tuning
+from benchmarks.unlabelled import unlabelled
 from streams.brokers.broker import BrokerError
 
 
@@ -72,6 +73,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     ),
     "predictions": LocalBenchmark("drifts found on recorded predictions; so many values of each", 100_000, predictions),
     "nab": LocalBenchmark("labelled anomalies found in the Numenta series", 100_000, nab),
+    "unlabelled": LocalBenchmark("accuracy estimated from scores alone, on NannyML's car loans", 50_000, unlabelled),
     "turing": LocalBenchmark("annotated changes found in the Turing series", 100_000, turing),
 }
 

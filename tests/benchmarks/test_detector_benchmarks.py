@@ -15,6 +15,7 @@ from benchmarks.detectors import detectors, stream
 from benchmarks.document import DOCUMENT, plot, table
 from benchmarks.labelled import DATA, Labelled, nab, predictions, score, turing
 from benchmarks.run import LocalRun
+from benchmarks.unlabelled import unlabelled
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded series in {DATA}")
 
@@ -49,6 +50,7 @@ def test_calibration_measures_every_detector() -> None:
     assert result["runs"] == 1
     assert {label.split(" ")[0] for label in result["errors"]} == {*DETECTORS, "recommended"} - {"threshold"}
     assert {"cusum", "kswin", "page_hinkley", "z_score"} <= set(result["metric"])
+    assert {"ks", "psi", "wasserstein"} <= set(result["mean"]) == set(result["spread"])
 
 
 def test_speed_is_measured_for_every_detector_beside_river(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +88,15 @@ def test_every_abrupt_drift_is_found_by_the_recommended_detector_as_soon_as_by_r
 def test_labelled_series_are_all_read() -> None:
     assert nab(small(2_000))["series"] == 31
     assert turing(small(2_000))["series"] == 17
+
+
+@needs_data
+def test_the_estimated_accuracy_of_the_loans_is_as_near_as_the_document_says() -> None:
+    result = unlabelled(small(50_000))
+    for part in ("before", "after"):
+        assert result[part]["estimated"] == pytest.approx(result[part]["accuracy"], abs=0.005)
+    assert result["bands"]["hold the accuracy"] == result["bands"]["windows"] == 20
+    assert result["found at row"]["cusum"]["estimate"] == [25_210]
 
 
 def test_a_plot_is_well_formed_and_has_every_label() -> None:
