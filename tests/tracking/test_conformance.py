@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,9 +28,11 @@ from streams.brokers.broker import Broker
 from streams.settings import EngineSettings
 from streams.topics import create_topics, wanted_topics
 from tests.tracking.databases import mlflow_database
+from tests.tracking.servers import forget_all, mlflow_program, mlflow_server
 
 Open = Callable[[], Awaitable[RunStore]]
 
+SERVER = pytest.param("mlflow-server", marks=pytest.mark.timeout(300))  # which takes its time to begin
 START = datetime(2025, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 
 
@@ -45,15 +47,23 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(params=["memory", "jsonl", "mlflow", "kafka-real", "kafka-embedded"])
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of MLflow's own server."""
+    with mlflow_server(mlflow_program(), tmp_path_factory.mktemp("mlflow")) as address:
+        yield address
+
+
+@pytest.fixture(params=["memory", "jsonl", "mlflow", SERVER, "kafka-real", "kafka-embedded"])
 async def open_store(request: pytest.FixtureRequest, tmp_path: Path, topic_prefix: str) -> AsyncIterator[Open]:
     """Opens one store again and again, as one program after the other would."""
     kind: str = request.param
     opened: list[RunStore] = []
     memory = MemoryStore()
     broker: Broker | None = None
-    if kind == "mlflow":
+    if kind.startswith("mlflow"):
         pytest.importorskip("mlflow")
+        uri = mlflow_database(tmp_path) if kind == "mlflow" else request.getfixturevalue("server")
     if kind.startswith("kafka"):
         broker = request.getfixturevalue(f"{kind.removeprefix('kafka-')}_broker")
         settings = EngineSettings(bootstrap_servers=broker.bootstrap_servers, topic_prefix=topic_prefix)
@@ -63,8 +73,8 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path, topic_prefi
         store: RunStore
         if broker is not None:
             store = await KafkaStore.open(broker.bootstrap_servers, topic_prefix)
-        elif kind == "mlflow":
-            store = MlflowStore(mlflow_database(tmp_path))
+        elif kind.startswith("mlflow"):
+            store = MlflowStore(uri)
         else:
             store = JsonlStore(tmp_path / "deep" / "runs.jsonl") if kind == "jsonl" else memory
         opened.append(store)
@@ -73,6 +83,8 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path, topic_prefi
     yield open_one
     for store in opened:
         await store.close()
+    if kind == "mlflow-server":
+        forget_all(uri)
 
 
 @pytest.fixture
