@@ -17,7 +17,7 @@ from agents.runner.agent import TrialRunner
 from agents.settings import Settings
 from agents.tuner.agent import StudyRunner
 from agents.tuner.objective import ObjectiveError
-from agents.tuner.pool import TrialPool
+from agents.tuner.pool import TrialPool, cores
 from agents.tuner.stage import TunerStage
 from agents.tuner.state import TunerState
 from agents.tuner.worker import LoadingCall
@@ -66,7 +66,9 @@ class Worker:
         self._settings, self._engine = settings, engine_settings(settings)
         self._listeners: dict[str, list[Listener[Any]]] = {"monitor": [SubscriberListener(settings)]}
         self._studies: StudyRunner | None = None
-        self._pool = TrialPool(settings.trial_processes or None)
+        # Trials that compute on all cores would hold up the stages, however low their priority.
+        beside_stages = set(settings.agents) != {"runner"}
+        self._pool = TrialPool(settings.trial_processes or cores(spared=int(beside_stages)))
         self._trials = TrialRunner(self._engine, self._pool) if settings.runs_trials else None
         self._dispatcher = RequestDispatcher(settings, self._engine)
         stages = self._stages()

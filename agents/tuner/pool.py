@@ -45,15 +45,20 @@ LOADING_SECONDS = 120.0
 """What importing the objective and loading its data may take, beside the limit of the trial itself."""
 
 
+def cores(spared: int = 0) -> int:
+    """How many processes this machine has room for: one for each core this one may use but for some, from 1 to 4."""
+    return max(min(len(os.sched_getaffinity(0)) - spared, MAX_WORKERS), 1)
+
+
 class TrialPool:
     """A pool of processes, started by the first call. Use it from one event loop.
 
-    `workers` is the number of processes, by default one for each core this process may use, at most 4.
+    `workers` is the number of processes, by default `cores()`.
     `loading_seconds` bounds imports and `load_data`, which do not count towards a call's own limit.
     """
 
     def __init__(self, workers: int | None = None, loading_seconds: float = LOADING_SECONDS) -> None:
-        self.workers = workers or min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+        self.workers = workers or cores()
         self._loading_seconds = loading_seconds
         self._pool: ProcessPool | None = None
         self._channels: TrialChannels | None = None

@@ -21,7 +21,7 @@ import pytest
 from agents.registry.artifacts import ArtifactStore, load_artifact
 from agents.registry.known import KnownVersion
 from agents.tuner.channel import LiveTrial
-from agents.tuner.pool import NICENESS, TrialPool
+from agents.tuner.pool import NICENESS, TrialPool, cores
 from agents.tuner.sampling import SamplingCall, choose
 from agents.tuner.space import Params
 from agents.tuner.worker import TrainingCall, TrialCall
@@ -77,6 +77,14 @@ async def test_a_sampler_is_asked_in_a_process(pool: TrialPool) -> None:
     assert (ended.chosen, ended.error) == (choose(replace(call, study="another")), None)
     failed = await pool.run_sampling(replace(call, study="bad", options={"temperature": 1}))
     assert "has no parameter 'temperature'" in (failed.error or "")
+
+
+@pytest.mark.parametrize(("own", "alone", "beside_stages"), [(1, 1, 1), (2, 2, 1), (4, 4, 3), (64, 4, 4)])
+def test_there_are_processes_for_the_cores_but_for_one_beside_stages(
+    own: int, alone: int, beside_stages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(own)))
+    assert (cores(), cores(spared=1), TrialPool().workers) == (alone, beside_stages, alone)
 
 
 @pytest.fixture
