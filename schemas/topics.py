@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from schemas.alerts import AlertMessage
+from schemas.audit import AuditMessage
 from schemas.dead_letter import DeadLetterMessage
 from schemas.drift import DriftMessage
 from schemas.experiments import ExperimentMessage
@@ -83,6 +84,7 @@ TOPICS: dict[str, TopicSpec] = {
         _log("experiments", ExperimentMessage, 30, like_metrics=False),
         _log("alerts", AlertMessage, 30, like_metrics=False),
         _log("dead-letter", DeadLetterMessage, 30, like_metrics=False),
+        _log("audit", AuditMessage, 365, like_metrics=False),
     )
 }
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agents.settings.dashboard import DashboardSettings
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
 from streams.duration import Duration, PositiveDuration
 
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
     tune: list[TuneRule] = Field(default_factory=list)
     trial_processes: Annotated[WholeNumber, Field(ge=0, le=1_000)] | None = None
+    dashboard: DashboardSettings = DashboardSettings()
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
 

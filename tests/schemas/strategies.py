@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.alerts import Alert
+from schemas.audit import ActionTaken
 from schemas.dead_letter import DeadLetter
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
 from schemas.experiments import EpochEnd, RunStart, TrainingEnd
@@ -259,6 +260,15 @@ MESSAGES: dict[type[Message], Strategy] = {
         headers=st.dictionaries(TEXTS, TEXTS, max_size=3),
         value_sha256=optional(SHA256),
         value_size=COUNTS,
+    ),
+    ActionTaken: _of(
+        ActionTaken,
+        model_name=st.just("") | names(249),
+        action=st.sampled_from(["retrain", "pause", "promote", "retry_dead_letter"]),
+        subject=st.just("") | names(),
+        actor=names(),
+        access=st.sampled_from(["token", "proxy"]),
+        note=TEXTS,
     ),
     Cut: _of(
         Cut,

@@ -25,6 +25,7 @@ TYPES = {
     "experiments": {"run_start", "epoch_end", "training_end"},
     "alerts": {"alert"},
     "dead-letter": {"dead_letter"},
+    "audit": {"action_taken"},
 }  # fmt: skip
 
 
