@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -12,11 +11,9 @@ from pydantic import ValidationError
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Bootstrap, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
+from agents.orders import retried
 from agents.settings import Settings
 from schemas.dead_letter import DeadLetter
-
-if TYPE_CHECKING:
-    from agents.cli.kafka import ToSend
 
 app = typer.Typer(help="Records that could not be decoded or processed.", no_args_is_help=True)
 
@@ -74,11 +71,13 @@ def retry(
         raise BadInput("which ones? give the ids that dlq list shows, or --all")
     settings = settings_of(config, bootstrap)
     letters = _chosen(_read(settings), stage, reason, ids)
-    records = {letter.event_id: record for letter in letters if (record := _record_in(letter)) is not None}
+    records = {letter.event_id: record for letter in letters if (record := retried(letter)) is not None}
     if records and not dry_run:
         from agents.cli import kafka
 
-        kafka.run(kafka.publish(settings, records.values()), settings)
+        topics = {letter.event_id: letter.topic for letter in letters}
+        to_send = [kafka.ToSend(topics[event_id], *record) for event_id, record in records.items()]
+        kafka.run(kafka.publish(settings, to_send), settings)
     skipped = [letter.event_id for letter in letters if letter.event_id not in records]
     _report(list(records), skipped, dry_run, as_json)
 
@@ -123,17 +122,3 @@ def _chosen(
         and (stage is None or letter.stage == stage)
         and (reason is None or reason.lower() in letter.reason.lower())
     ]
-
-
-def _record_in(letter: DeadLetter) -> ToSend | None:
-    """The record as it was first read; None if only its beginning was kept."""
-    from agents.cli.kafka import ToSend
-
-    if letter.value_sha256 is not None:
-        return None
-    headers = [(name, content.encode()) for name, content in letter.headers.items()]
-    return ToSend(letter.topic, _bytes(letter.key), _bytes(letter.value), headers)
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text)

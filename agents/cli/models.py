@@ -14,6 +14,7 @@ from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.operate import order_of
 from agents.cli.options import Actor, AsJson, Bootstrap, Config, Model, Note, actor_of, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
+from agents.orders import RETIRING
 from agents.registry import actions
 from agents.registry.actions import ActionRefused, By, Change
 from agents.registry.artifacts import ArtifactError, ArtifactStore
@@ -30,9 +31,6 @@ app = typer.Typer(help="The registry of model versions, and which of them is in 
 
 Version = Annotated[str, typer.Argument(help="The version.", metavar="VERSION")]
 Alias = Annotated[str, typer.Option("--alias", help="Which alias to set.", metavar="NAME")]
-
-RETIRING = ("monitor", "retrain", "tuner")
-"""The stages that forget a retired model."""
 
 
 @app.command("list")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 
 from agents.cli.failures import BadInput
 from agents.cli.options import (
@@ -22,14 +22,10 @@ from agents.cli.options import (
     settings_of,
 )
 from agents.cli.output import print_json, print_line
+from agents.orders import OrderInvalid, order, retrain_request
+from agents.registry.actions import By
 from agents.settings import Settings
-from schemas.ids import action_id
-from schemas.internal import OperatorAction
 from schemas.message import Message
-from schemas.retrain import RetrainRequest
-
-BY_HAND = "by-hand"
-"""The rule and the metric of a request that no rule and no metric led to."""
 
 
 def retrain(
@@ -51,18 +47,7 @@ def retrain(
     """
     settings = settings_of(config, bootstrap)
     who, time = actor_of(actor), datetime.now(UTC)
-    request = made(
-        RetrainRequest,
-        event_id=request_id or action_id("retrain", model, version, who, time.isoformat()),
-        model_name=model,
-        model_version=version,
-        timestamp=time,
-        rule=BY_HAND,
-        metric=BY_HAND,
-        reason=f"manual: asked for by {who}" + (f": {note}" if note else ""),
-        cause_ids=[],
-        actor=who,
-    )
+    request = _valid(lambda: retrain_request(model, version, By(who, time, note), request_id))
     brokers_of(settings)
     known = _is_registered(settings, model)
     _publish(settings, "retrain", request, as_json)
@@ -116,19 +101,14 @@ def resume(
 
 def order_of(action: Literal["pause", "resume", "retire"], model: str, note: str, actor: str) -> Message:
     """An order of an operator to a stage. Raises BadInput for what no message may hold."""
-    time = datetime.now(UTC)
-    identity = action_id(action, model, "", actor, time.isoformat())
-    common = {"event_id": identity, "model_name": model, "timestamp": time}
-    return made(OperatorAction, **common, action=action, actor=actor, note=note)
+    return _valid(lambda: order(action, model, By(actor, datetime.now(UTC), note)))
 
 
-def made(kind: type[Message], **fields: object) -> Message:
-    """A message of these fields. Raises BadInput for what it may not hold."""
+def _valid(make: Callable[[], Message]) -> Message:
     try:
-        return kind.model_validate(fields)
-    except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return make()
+    except OrderInvalid as problem:
+        raise BadInput(str(problem)) from None
 
 
 def _publish(settings: Settings, topic: str, message: Message, as_json: bool) -> None:

@@ -77,6 +77,10 @@ class RegistryView:
             raise ModelNotFound(f"no model {name!r} is registered; {_there_are('models', self.models())}")
         return list(self._versions[name].values())
 
+    def registered(self, name: str) -> list[ModelVersion]:
+        """A model's versions, in the order of registration; empty if there is no such model."""
+        return list(self._versions.get(name, {}).values())
+
     def latest(self, name: str) -> ModelVersion:
         """The version registered last, promoted or not. Raises `ModelNotFound`."""
         return self.versions(name)[-1]
