@@ -18,6 +18,7 @@ from typer.exceptions import Abort, TyperException
 
 from agents.cli import (
     backtest,
+    dashboard,
     demo,
     dlq,
     lineage,
@@ -58,6 +59,7 @@ app.command()(operate.retrain)
 app.command()(operate.pause)
 app.command()(operate.resume)
 app.command()(rebuild.rebuild)
+app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")

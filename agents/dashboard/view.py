@@ -109,7 +109,7 @@ def step(view: DashboardView, record: Record) -> DashboardView:
             _take_letter(view, message, record) if isinstance(message, DeadLetter) else _append(view.actions, message)
         )
         view.revision += taken
-    elif (name := _model_of(record)) is not None:
+    elif (name := model_of(record)) is not None:
         model = view.models.get(name) or ModelView(name)
         if _take(view, model, record):
             view.models[name] = model
@@ -123,7 +123,8 @@ def study_id_of(request_id: str) -> str:
     return str(uuid5(NAMESPACE, f"study {request_id}"))
 
 
-def _model_of(record: Record) -> str | None:
+def model_of(record: Record) -> str | None:
+    """The model that a record is about; None if it tells of none."""
     if record.message is not None:
         return record.message.model_name
     if record.topic == "status":

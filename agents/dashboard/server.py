@@ -1,0 +1,103 @@
+"""Runs the dashboard: a source on Kafka, the API over it, and a server in front, until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from agents.dashboard.access import Access, hashed
+from agents.dashboard.api import make_app
+from agents.dashboard.source import KafkaSource
+from agents.settings import Settings
+from agents.settings.dashboard import DashboardToken
+
+log = logging.getLogger(__name__)
+
+
+class PortTaken(OSError):
+    """Somebody listens there already."""
+
+
+async def serve(settings: Settings, actor: str, told: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `told` gets the address once it can be opened.
+
+    Where no tokens are set, the address carries one of `actor`, made for this run, that allows to act.
+    Raises `AccessUnsafe`, `PortTaken`, `MissingBroker`.
+    """
+    token = own_token(settings)
+    access = Access(settings.dashboard, None if token is None else _kept(actor, token))
+    with listening(settings.dashboard.host, settings.dashboard.port) as (sock, address):
+        source = KafkaSource(settings)
+        app = make_app(source, access, settings.topic_prefix)
+
+        @asynccontextmanager
+        async def running(_: FastAPI) -> AsyncIterator[None]:
+            await source.start()
+            told(address if token is None else f"{address}#token={token}")
+            try:
+                yield
+            finally:
+                await source.stop()
+
+        app.router.lifespan_context = running
+        await _Server(source, configured(app)).serve(sockets=[sock])
+
+
+def own_token(settings: Settings) -> str | None:
+    """A token for this run alone, where none are set: 256 random bits. It is told once and kept nowhere."""
+    return secrets.token_urlsafe(32) if not settings.dashboard.tokens and not settings.dashboard.proxies else None
+
+
+def _kept(actor: str, token: str) -> DashboardToken:
+    return DashboardToken(name=actor, role="operate", sha256=hashed(token))
+
+
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn runs the app: with our logging, no line a request, and no word of what it is."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+        ws="none",
+    )
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of changes first: an open one would hold up the end."""
+
+    def __init__(self, source: KafkaSource, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._source = source
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._source.changes.close()
+        await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+    """A socket that listens, and its address for browsers. Raises `PortTaken`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as problem:
+            raise PortTaken(f"cannot listen at {host}:{port}: {problem.strerror}; --port 0 takes a free one") from None
+        sock.listen(1024)
+        shown = f"[{host}]" if ":" in host else host
+        yield sock, f"http://{shown}:{sock.getsockname()[1]}/"
+    finally:
+        sock.close()
