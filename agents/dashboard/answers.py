@@ -17,8 +17,8 @@ from agents.dashboard.documents import (
     Studies,
     StudyDocument,
 )
-from agents.dashboard.states import RETRAINING_FOR
-from agents.dashboard.view import DashboardView, Letter, ModelView, Study, latest_sign, study_id_of
+from agents.dashboard.states import is_running
+from agents.dashboard.view import DashboardView, Letter, ModelView, Study, study_id_of
 from agents.registry.lineage import Document, Lineage
 from agents.registry.view import ModelNotFound
 from schemas.message import Message
@@ -57,7 +57,7 @@ def findings(models: Iterable[ModelView], limit: int) -> Findings:
     return Findings(findings=every[:limit])
 
 
-def studies(model: ModelView, now: datetime) -> Studies:
+def studies(view: DashboardView, model: ModelView, now: datetime) -> Studies:
     """A model's requests and studies: each request with its study, and studies whose request has gone."""
     documents, told = [], set[str]()
     for request in reversed(model.requests):
@@ -66,15 +66,13 @@ def studies(model: ModelView, now: datetime) -> Studies:
         study = study or next((each for each in model.studies.values() if _is_of(each, request.event_id)), None)
         study = study or Study(study_id)
         told.add(study.study_id)
-        sign = latest_sign(model, request)
-        running = sign is not None and now - sign <= RETRAINING_FOR
         documents.append(
             StudyDocument(
                 study_id=study.study_id,
                 request=request,
                 trials=_trials(study),
                 finished=study.finished,
-                running=running,
+                running=is_running(view, model, request, now),
             )
         )
     documents += [

@@ -291,7 +291,7 @@ class _Reading:
 
     async def studies(self, model_name: Name) -> Response:
         """A model's retrain requests, each with the trials of its study."""
-        return _answer(answers.studies(answers.model_in(self._view, model_name), datetime.now(UTC)))
+        return _answer(answers.studies(self._view, answers.model_in(self._view, model_name), datetime.now(UTC)))
 
     async def lineage(self, model_name: Name, version: Annotated[KeyPart, Query()]) -> Response:
         """Where a version comes from: study, request, findings, the fleet's records; and what came of it."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from base64 import b64decode
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final, TypeVar
 from uuid import uuid5
 
@@ -237,14 +236,3 @@ def _append(kept: deque[M], message: M) -> bool:
         return False
     kept.append(message)
     return True
-
-
-def latest_sign(model: ModelView, request: RetrainRequest) -> datetime | None:
-    """When an open request was last heard of: itself, or the newest trial of its study; None if it has ended."""
-    study = model.studies.get(study_id_of(request.event_id))
-    if study is None:
-        ended = any(each.finished and each.finished.request_id == request.event_id for each in model.studies.values())
-        return None if ended else request.timestamp
-    if study.finished is not None:
-        return None
-    return max([request.timestamp, *(trial.timestamp for trial in study.trials.values())])
