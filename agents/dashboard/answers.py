@@ -52,7 +52,7 @@ def detail(view: DashboardView, model: ModelView, row: ModelRow) -> ModelDetail:
 
 def findings(models: Iterable[ModelView], limit: int) -> Findings:
     """The newest findings about these models."""
-    every = [finding for model in models for finding in model.findings]
+    every = [finding for model in models for finding in reversed(model.findings)]
     every.sort(key=lambda finding: finding.timestamp, reverse=True)
     return Findings(findings=every[:limit])
 
@@ -99,7 +99,7 @@ def dead_letters(
     """The newest dead letters: about a model, of a stage, whose reason holds a text (case does not count)."""
     chosen = [
         each
-        for each in reversed(view.letters)
+        for each in reversed(view.letters.values())
         if (model is None or each.message.model_name == model)
         and (stage is None or each.message.stage == stage)
         and reason.casefold() in each.message.reason.casefold()

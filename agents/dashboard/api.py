@@ -40,6 +40,7 @@ MOST_ROWS: Final = 500
 HEARTBEAT, TOGETHER = 15.0, 0.3
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": Error, "description": "The body is no JSON in UTF-8"},
     401: {"model": Error, "description": "Who asks is not known"},
     403: {"model": Error, "description": "Who asks may not do this"},
     404: {"model": Error, "description": "There is no such model, version or dead letter"},
@@ -394,8 +395,7 @@ class _Acting:
 
     async def retry(self, wish: RetryWish, who: Operator) -> Response:
         """Send a record in again, unchanged, to the topic it came from."""
-        letters = self._source.view.letters
-        letter = next((each for each in letters if each.message.event_id == wish.event_id), None)
+        letter = self._source.view.letters.get(wish.event_id)
         whole = None if letter is None else await self._source.dead_letter(letter)
         if whole is None:
             raise HTTPException(404, "no such dead letter is kept any more")

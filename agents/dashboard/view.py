@@ -32,7 +32,7 @@ TABLES: Final = ("status", "models")
 LOGS: Final = ("drift", "retrain", "trials", "alerts", "dead-letter", "audit")
 """Topics of which the recent past is read."""
 
-KEPT, KEPT_TRIALS, KEPT_OVERALL, PREVIEW = 50, 200, 1_000, 2_000
+KEPT, KEPT_TRIALS, KEPT_OVERALL, PREVIEW = 50, 200, 1_000, 1_500
 
 Finding = DriftDetected | ThresholdBreached | ExternalDrift
 M = TypeVar("M", bound=Message)
@@ -89,13 +89,13 @@ class ModelView:
 
 
 class DashboardView:
-    """All models. `revision` grows with every record that changed something."""
+    """All models, and the newest dead letters by their ids. `revision` grows with every record that told something."""
 
     def __init__(self) -> None:
         self.models: dict[str, ModelView] = {}
         self.registry = RegistryView()
         self.alerts: deque[Alert] = deque(maxlen=KEPT_OVERALL)
-        self.letters: deque[Letter] = deque(maxlen=KEPT_OVERALL)
+        self.letters: dict[str, Letter] = {}
         self.actions: deque[ActionTaken] = deque(maxlen=KEPT_OVERALL)
         self.revision = 0
 
@@ -216,18 +216,18 @@ def _take_alert(view: DashboardView, model: ModelView, message: Alert) -> bool:
 
 
 def _take_letter(view: DashboardView, message: DeadLetter, record: Record) -> bool:
-    if any(each.message.event_id == message.event_id for each in view.letters):
+    if message.event_id in view.letters:
         return False
-    preview = b64decode(message.value or "")[:PREVIEW].decode("utf-8", "backslashreplace")
-    whole = message.value_sha256 is None
-    letter = Letter(
+    start = (message.value or "")[: PREVIEW * 4 // 3]  # base64 has four characters for three bytes
+    view.letters[message.event_id] = Letter(
         message.model_copy(update={"value": None, "key": None, "headers": {}}),
-        preview,
-        whole,
+        b64decode(start).decode("utf-8", "backslashreplace"),
+        message.value_sha256 is None,
         record.partition,
         record.offset,
     )
-    view.letters.append(letter)
+    if len(view.letters) > KEPT_OVERALL:
+        del view.letters[next(iter(view.letters))]
     return True
 
 
