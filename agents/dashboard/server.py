@@ -35,19 +35,26 @@ async def serve(settings: Settings, actor: str, told: Callable[[str], None]) -> 
     access = Access(settings.dashboard, None if token is None else _kept(actor, token))
     with listening(settings.dashboard.host, settings.dashboard.port) as (sock, address):
         source = KafkaSource(settings)
-        app = make_app(source, access, settings.topic_prefix)
-
-        @asynccontextmanager
-        async def running(_: FastAPI) -> AsyncIterator[None]:
-            await source.start()
-            told(address if token is None else f"{address}#token={token}")
-            try:
-                yield
-            finally:
-                await source.stop()
-
-        app.router.lifespan_context = running
+        shown = address if token is None else f"{address}#token={token}"
+        app = kafka_app(source, access, settings.topic_prefix, lambda: told(shown))
         await _Server(source, configured(app)).serve(sockets=[sock])
+
+
+def kafka_app(source: KafkaSource, access: Access, prefix: str, told: Callable[[], None] = lambda: None) -> FastAPI:
+    """The page and the API, which read from Kafka for as long as they are served; `told` is called once they are."""
+    app = make_app(source, access, prefix)
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        await source.start()
+        told()
+        try:
+            yield
+        finally:
+            await source.stop()
+
+    app.router.lifespan_context = running
+    return app
 
 
 def own_token(settings: Settings) -> str | None:
