@@ -15,6 +15,7 @@ from agents.retrain.agent import RequestDispatcher
 from agents.retrain.stage import RetrainStage
 from agents.runner.agent import TrialRunner
 from agents.settings import Settings
+from agents.telemetry import Telemetry
 from agents.tuner.agent import StudyRunner
 from agents.tuner.objective import ObjectiveError
 from agents.tuner.pool import TrialPool, cores
@@ -73,6 +74,7 @@ class Worker:
         self._dispatcher = RequestDispatcher(settings, self._engine)
         stages = self._stages()
         self._streams = StreamWorker(stages, self._engine, self._listeners) if stages else None
+        self._telemetry = self._new_telemetry()
 
     @property
     def ready(self) -> bool:
@@ -82,6 +84,8 @@ class Worker:
 
     async def start(self) -> None:
         """Create what topics are missing, then join, restore and begin."""
+        if self._telemetry is not None:
+            await self._telemetry.start()
         if self._engine.delivery == "at_least_once":
             log.warning("delivery is at least once: after a crash, outputs since the last checkpoint are repeated")
         with _quiet("aiokafka"):
@@ -106,6 +110,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Checkpoint, leave the groups, end running trials. Takes less than ten seconds."""
+        if self._telemetry is not None:
+            await self._telemetry.stop()
         if self._studies is not None:
             await self._studies.close()
         await asyncio.gather(*(part.stop() for part in (self._trials, self._dispatcher) if part is not None))
@@ -124,6 +130,15 @@ class Worker:
                     raise ObjectiveError(f"tune[{number}]: {loaded.error}")
         finally:
             await loader.close()
+    def _new_telemetry(self) -> Telemetry | None:
+        if self._settings.metrics_address is None:
+            return None
+        telemetry = Telemetry(self._settings.metrics_address, self._settings.topic_prefix, lambda: self.ready)
+        if self._streams is not None:
+            telemetry.watch_stages(self._streams)
+        if self._trials is not None:
+            telemetry.watch_trials(self._trials, self._pool.workers)
+        return telemetry
 
     def _stages(self) -> list[Stage[Any]]:
         stages: dict[str, Stage[Any]] = {}

@@ -23,6 +23,7 @@ from streams.settings import EngineSettings
 from streams.stage import Stage
 from streams.start import Beginning, Loss, Offsets, loss_alert
 from streams.store import CheckpointedTable, PartitionTable
+from streams.tally import Tally
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Engine(Generic[S]):
         self, stage: Stage[S], inputs: Sequence[str], settings: EngineSettings, listeners: Sequence[Listener[S]] = ()
     ) -> None:
         self.stage, self.settings = stage, settings
+        self.tally = Tally()
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._inputs, self._listeners = inputs, listeners
         self._owners: dict[int, PartitionOwner[S]] = {}
@@ -221,7 +223,9 @@ class Engine(Generic[S]):
 
     async def _fence(self, partition: int) -> PartitionOwner[S]:
         former, outbox = self._owners.get(partition), self._new_outbox(partition)
-        owner = PartitionOwner(self.stage, partition, self.settings, self._table, outbox, self._listeners)
+        owner = PartitionOwner(
+            self.stage, partition, self.settings, self._table, outbox, self._listeners, self.tally
+        )
         self._owners[partition] = owner  # before the first await: whoever comes later takes its place
         if former is not None:
             await former.close()
@@ -287,6 +291,7 @@ class Engine(Generic[S]):
         now = asyncio.get_running_loop().time()
         recent = [at for at in self._failures.get(partition, ()) if now - at < RETRY_PERIOD]
         self._failures[partition] = [*recent, now]
+        self.tally.failures += 1
         what = f"{type(problem).__name__}: {problem}"
         log.warning("%s [%d]: %s; starting again from what is committed", self.stage.name, partition, what)
         await owner.close()

@@ -28,6 +28,7 @@ from streams.records import Forward, Output
 from streams.settings import EngineSettings
 from streams.stage import Event, Input, Stage
 from streams.store import CheckpointedTable
+from streams.tally import Tally
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -76,8 +77,10 @@ class PartitionOwner(Generic[S]):
         table: CheckpointedTable,
         outbox: Outbox,
         listeners: Sequence[Listener[S]] = (),
+        tally: Tally | None = None,
     ) -> None:
         self.partition = partition
+        self._tally = tally or Tally()
         self.is_open = False
         self.expected: dict[TP, int] = {}
         self.ticked_at = 0.0
@@ -137,6 +140,8 @@ class PartitionOwner(Generic[S]):
         # A checkpoint's own cut and commit marker start no other one: an idle partition would commit for ever.
         if records or not internal:
             self._note(outputs, len(records))
+        if records:
+            self._tally.newest = max(self._tally.newest, records[-1].timestamp)
 
     def skip_to(self, tp: TP, position: int, told: Sequence[Output]) -> None:
         """Go on from a later position, for what lay before is gone, and publish what tells of it."""
@@ -180,15 +185,18 @@ class PartitionOwner(Generic[S]):
             cut = cut_record(self._stage.name, self.partition, self._runs.take(), _now())
             self._outputs, self._events, self._unsaved, self._dirty = [], [], 0, False
             self._room.set()
-            store = self._table.store
+            store, clock = self._table.store, asyncio.get_running_loop().time
+            began = clock()
             try:
                 position = await self._outbox.publish(store.freeze(self.partition), [*commit.outputs, cut], offsets)
+                published = clock()
                 if not self.is_open:
                     return  # closed meanwhile: the overlay is gone or another owner's; restoring brings what committed
                 store.write_frozen(self.partition, position)
             except BaseException:
                 self._drop()
                 raise
+        self._tally.committed(records, commit.outputs, published - began, clock() - began)
         level = logging.INFO if records or commit.outputs else logging.DEBUG
         what = f"{records} records, {len(commit.outputs)} outputs"
         log.log(level, "%s [%d]: %s", self._stage.name, self.partition, what)

@@ -11,6 +11,7 @@ from typing import Any
 
 from streams.app import make_app
 from streams.checks import check_store, check_transactions, locked_folder
+from streams.engine import Engine
 from streams.memory import keep_memory
 from streams.owner import Listener
 from streams.settings import EngineSettings
@@ -45,6 +46,10 @@ class StreamWorker:
     def app(self, stage: str) -> StageApp:
         """The app of a stage by the stage's name."""
         return self._apps[stage]
+
+    def engines(self) -> dict[str, Engine[Any]]:
+        """The engine of each stage that runs, by the stage's name."""
+        return {name: app.engine for name, app in self._apps.items()}
 
     async def start(self) -> None:
         """Join the groups, restore what is assigned and begin to work.

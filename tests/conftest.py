@@ -96,10 +96,10 @@ def topic_prefix() -> Iterator[str]:
     prefix = f"test-{uuid.uuid4().hex[:12]}."
     yield prefix
     for servers in _running:
-        _delete_topics(servers, prefix)
+        delete_topics(servers, prefix)
 
 
-def _delete_topics(servers: str, prefix: str) -> None:
+def delete_topics(servers: str, prefix: str) -> None:
     """A broker keeps files open for each partition: those of all tests together are more than a process may have."""
     admin = AdminClient({"bootstrap.servers": servers})
     if names := [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]:

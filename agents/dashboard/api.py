@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -26,6 +27,7 @@ from agents.dashboard.documents import Document, Error
 from agents.dashboard.listing import Listing, SortKey, worst_rule
 from agents.dashboard.source import Source, Unavailable
 from agents.dashboard.states import State
+from agents.dashboard.telemetry import registry_of
 from agents.dashboard.view import DashboardView
 from agents.dashboard.web import SafeAnswers, asset, page
 from agents.orders import OrderInvalid
@@ -105,6 +107,12 @@ def make_app(source: Source, access: Access, prefix: str) -> FastAPI:
     app.include_router(_Health(source).router())
     app.include_router(_Reading(source).router())
     app.include_router(_Acting(source, prefix).router())
+
+    registry = registry_of(source)
+
+    @app.get("/metrics", include_in_schema=False, dependencies=[Depends(reader)])
+    async def _metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/", include_in_schema=False)
     async def _page(request: Request) -> Response:

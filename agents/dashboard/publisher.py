@@ -25,6 +25,7 @@ class Publisher:
         self._open = AsyncExitStack()
         self._producer: Any = None
         self._alone = asyncio.Lock()
+        self._counts: dict[str, int] = {}
 
     async def publish(self, records: Sequence[ToSend]) -> None:
         """Write the records, in their order. Raises Kafka's errors, `TopicMissing`, `TimeoutError`; then none is there
@@ -43,7 +44,8 @@ class Publisher:
             await self._close()
 
     async def _publish(self, records: Sequence[ToSend]) -> None:
-        counts = await partition_counts(self._servers, {record.topic for record in records})
+        if unknown := {record.topic for record in records} - {*self._counts}:
+            self._counts |= await partition_counts(self._servers, unknown)
         producer: AIOKafkaProducer = self._producer
         if producer is None:
             producer = AIOKafkaProducer(
@@ -56,16 +58,16 @@ class Publisher:
             self._producer = producer = await self._open.enter_async_context(started(producer))
         async with asyncio.timeout(PATIENCE):
             if self._identity is None:
-                await self._send(producer, records, counts)
+                await self._send(producer, records)
                 return
             async with producer.transaction():
-                await self._send(producer, records, counts)
+                await self._send(producer, records)
 
-    @staticmethod
-    async def _send(producer: AIOKafkaProducer, records: Sequence[ToSend], counts: dict[str, int]) -> None:
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[ToSend]) -> None:
         for record in records:
-            await send(producer, record, counts[record.topic])
+            await send(producer, record, self._counts[record.topic])
 
     async def _close(self) -> None:
         self._producer = None
+        self._counts.clear()
         await self._open.aclose()

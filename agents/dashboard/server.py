@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -81,11 +83,28 @@ def configured(app: FastAPI) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams of changes first: an open one would hold up the end."""
+    """Ends with SIGTERM and SIGINT, as nothing out of the ordinary; uvicorn's own would end by the signal itself.
+
+    The streams of changes end first: an open one would hold up the end.
+    """
 
     def __init__(self, source: KafkaSource, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._source = source
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_soon)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _stop_soon(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._source.changes.close()

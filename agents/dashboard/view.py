@@ -9,7 +9,7 @@ delivery is at least once, count once.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from uuid import uuid5
@@ -89,7 +89,11 @@ class ModelView:
 
 
 class DashboardView:
-    """All models, and the newest dead letters by their ids. `revision` grows with every record that told something."""
+    """All models, and the newest dead letters by their ids.
+
+    `taken` counts messages by type and the state or severity they tell of; `revision` grows with every record that told
+    something.
+    """
 
     def __init__(self) -> None:
         self.models: dict[str, ModelView] = {}
@@ -97,12 +101,13 @@ class DashboardView:
         self.alerts: deque[Alert] = deque(maxlen=KEPT_OVERALL)
         self.letters: dict[str, Letter] = {}
         self.actions: deque[ActionTaken] = deque(maxlen=KEPT_OVERALL)
+        self.taken: Counter[tuple[str, str]] = Counter()
         self.revision = 0
 
 
 def step(view: DashboardView, record: Record) -> DashboardView:
     """Take one record; `view` is changed and returned. What belongs to none of the topics changes nothing."""
-    message = record.message
+    message, before = record.message, view.revision
     if isinstance(message, DeadLetter | ActionTaken):  # their model need not be one: a record's key may be anything
         taken = (
             _take_letter(view, message, record) if isinstance(message, DeadLetter) else _append(view.actions, message)
@@ -114,7 +119,21 @@ def step(view: DashboardView, record: Record) -> DashboardView:
             view.models[name] = model
             model.revision += 1
             view.revision += 1
+    if message is not None and view.revision != before:
+        view.taken[message.type, _outcome(message)] += 1
     return view
+
+
+def _outcome(message: Message) -> str:
+    match message:
+        case ModelStatus() | TrialResult():
+            return message.state.value
+        case StudyFinished() | Alert():
+            return message.state
+        case DriftDetected():
+            return message.severity
+        case _:
+            return ""
 
 
 def study_id_of(request_id: str) -> str:

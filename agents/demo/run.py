@@ -10,7 +10,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from multiprocessing.context import SpawnProcess
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import typer
 
+from agents.demo.dashboard import running_dashboard
 from agents.demo.digits import FOLDER_VARIABLE
 from agents.demo.document import document
 from agents.demo.fleets import running_fleets
@@ -94,7 +95,8 @@ def _run(broker: Broker, seed: int, json_output: bool) -> int:
         view.tell(f"broker: {name}{limits}, topics: {prefix}*")
         logging.getLogger("agents.worker").setLevel(logging.ERROR)  # its warning about delivery is said above
         settings = demo_settings(plan, exactly_once=exactly_once)
-        asyncio.run(_close_the_loop(plan, settings, history, view))
+        with nullcontext() if json_output else running_dashboard(settings, view.tell):
+            asyncio.run(_close_the_loop(plan, settings, history, view))
     elapsed, faults = time.monotonic() - began, history.faults(plan.trials)
     if json_output:
         typer.echo(json.dumps(document(history, name, elapsed)))

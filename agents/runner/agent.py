@@ -62,6 +62,11 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
         self._failure: Exception | None = None
         self.joined = asyncio.Event()
 
+    @property
+    def running(self) -> int:
+        """How many trials run now."""
+        return len(self._trials)
+
     async def start(self) -> None:
         """Begin; `joined` is set once partitions were assigned, which may be none."""
         self._taking.start()

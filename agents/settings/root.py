@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
     tune: list[TuneRule] = Field(default_factory=list)
     trial_processes: Annotated[WholeNumber, Field(ge=0, le=1_000)] | None = None
+    metrics_address: str | None = None
     dashboard: DashboardSettings = DashboardSettings()
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
@@ -108,6 +109,14 @@ class Settings(BaseSettings):
             if found is None or not 0 < int(found[1]) < 65_536:
                 raise ValueError("expected HOST:PORT, or several separated by commas")
         return servers
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _is_one_address(cls, address: str | None) -> str | None:
+        found = None if address is None else _SERVER.fullmatch(address)
+        if address is not None and (found is None or int(found[1]) > 65_535):
+            raise ValueError("expected HOST:PORT, such as 127.0.0.1:9464")
+        return address
 
     @field_validator("topic_prefix")
     @classmethod

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_a_missing_extra_is_named_with_what_installs_it() -> None:
 
 
 @pytest.mark.timeout(90)
-def test_ctrl_c_ends_it_with_one_line_and_leaves_no_process_behind() -> None:
+def test_ctrl_c_ends_it_and_its_dashboard_with_one_line_and_leaves_no_process_behind() -> None:
     running = subprocess.Popen(
         command("broker='embedded'"),
         stdout=subprocess.PIPE,
@@ -172,8 +173,14 @@ def test_ctrl_c_ends_it_with_one_line_and_leaves_no_process_behind() -> None:
         start_new_session=True,
     )
     assert running.stdout is not None
-    while "serves with version" not in running.stdout.readline():
+    told = ""
+    while "serves with version" not in told or "dashboard: " not in told:
         assert running.poll() is None
+        told += running.stdout.readline()
+    address = re.search(r"dashboard: (http://127\.0\.0\.1:\d+/)#token=", told)
+    assert address is not None
+    with urlopen(f"{address[1]}api/v1/health/live", timeout=10) as answer:
+        assert answer.status == 200
     os.killpg(running.pid, signal.SIGINT)
     _, complaint = running.communicate(timeout=60)
     assert running.returncode == 1

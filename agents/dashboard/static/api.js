@@ -49,24 +49,43 @@ async function answered(response) {
 
 /**
  * Follow the changes for as long as the page lives. `changed` gets {models, topics, everything}; `connected` is told
- * whether the stream is there. When it comes back, everything may have changed. (EventSource cannot send a token.)
+ * whether the stream is there, `unknown` that the token is not known. When the stream comes back, everything may have
+ * changed. (The browser's own EventSource cannot send a token.)
+ *
+ * A browser has six connections to a server, for all its tabs: a tab that nobody sees lets go of its own.
  */
-export async function follow(changed, connected) {
+export async function follow(changed, connected, unknown) {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 10000)) {
+    await seen();
+    const leaving = new AbortController();
+    const leave = () => document.hidden && leaving.abort();
+    const go = () => leaving.abort();
+    document.addEventListener("visibilitychange", leave);
+    addEventListener("pagehide", go);
     try {
-      const response = await fetch(`${BASE}changes`, { headers: headers() });
+      const response = await fetch(`${BASE}changes`, { headers: headers(), signal: leaving.signal });
       if (response.ok) {
         connected(true);
         changed({ models: [], topics: [], everything: true });
         wait = 500;
         await read(response.body, changed);
-      }
+      } else if (response.status === 401) await unknown();
     } catch {
-      // nobody answers: try again
+      // nobody answers, or nobody looks: try again
+    } finally {
+      document.removeEventListener("visibilitychange", leave);
+      removeEventListener("pagehide", go);
     }
+    if (document.hidden) continue;
     connected(false);
     await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
   }
+}
+
+/** Wait until somebody looks at the page. */
+function seen() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
 }
 
 async function read(body, changed) {

@@ -5,7 +5,7 @@ import { ask, follow, signedIn, signIn } from "./api.js";
 import { askFor } from "./dialogs.js";
 import { modelPage } from "./model.js";
 import { modelsPage } from "./models.js";
-import { short } from "./elements.js";
+import { short, tell } from "./elements.js";
 
 const PAGES = { models: modelsPage, model: modelPage, alerts: alertsPage, "dead-letters": lettersPage, actions: actionsPage };
 const main = document.getElementById("main");
@@ -26,7 +26,9 @@ function applyTheme() {
 }
 dark.addEventListener("change", applyTheme);
 themeButton.addEventListener("click", () => {
-  localStorage.setItem("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  const wanted = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  if (wanted === (dark.matches ? "dark" : "light")) localStorage.removeItem("theme"); // as the system has it
+  else localStorage.setItem("theme", wanted);
   applyTheme();
 });
 
@@ -139,16 +141,39 @@ function connected(is) {
   if (!is) health();
 }
 
+/** The token is not known (any more): a dashboard without tokens in its settings makes a new one at each start. */
+async function unknown() {
+  signIn(null);
+  if (!(await meet().catch(() => true))) return void askToSignIn();
+  tell("Your token is not valid any more. You can read on without it.");
+  shown?.close?.();
+  shown = null;
+  show();
+}
+
+function askToSignIn() {
+  connected(false);
+  document.getElementById("live").textContent = "not signed in";
+  signInOrOut();
+}
+
+/** Ask who is there until somebody answers. */
+async function begin() {
+  for (;;) {
+    try {
+      return await meet();
+    } catch {
+      await health();
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
+}
+
 applyTheme();
 takeToken();
-meet().then((in_) => {
-  if (in_) {
-    show();
-    regularly();
-    follow((news) => shown?.update?.(news), connected);
-  } else {
-    connected(false);
-    document.getElementById("live").textContent = "not signed in";
-    signInOrOut();
-  }
-}, health);
+begin().then((known) => {
+  if (!known) return askToSignIn();
+  show();
+  regularly();
+  follow((news) => shown?.update?.(news), connected, unknown);
+});

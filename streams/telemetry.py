@@ -1,0 +1,86 @@
+"""The engine's metrics in Prometheus' terms: read from the stages' tallies when somebody asks, and only then.
+
+    visutility_ready                             1 while every stage reads and works
+    visutility_partitions{stage}                 partitions that this process owns
+    visutility_records_total{stage}              input records in committed checkpoints
+    visutility_outputs_total{stage,topic}        records published by them; dead letters have the topic dead-letter
+    visutility_lag_records{stage,topic}          offsets of owned partitions there are to read
+    visutility_delay_seconds{stage}              how old the newest processed record is, while there are more to read
+    visutility_transaction_seconds{stage}        a checkpoint's transaction, a histogram
+    visutility_checkpoint_seconds{stage}         the whole checkpoint: transaction and RocksDB, a histogram
+    visutility_checkpoint_failures_total{stage}  checkpoints that failed and were made up for
+
+Labels are names of stages and of topics of the registry; models are in none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from streams.engine import Engine
+from streams.tally import BOUNDS, Durations
+from streams.worker import StreamWorker
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+class EngineCollector(Collector):
+    """Tells of every stage of a worker. Ask it on the worker's own event loop. `now` is in seconds since the epoch."""
+
+    def __init__(self, worker: StreamWorker, prefix: str, now: Callable[[], float]) -> None:
+        self._worker, self._prefix, self._now = worker, prefix, now
+
+    def collect(self) -> Iterator[Family]:
+        engines = self._worker.engines()
+        yield GaugeMetricFamily("visutility_ready", "1 while every stage works.", value=float(self._worker.ready))
+        yield self._gauge("partitions", "Partitions owned.", {s: len(each.partitions) for s, each in engines.items()})
+        records = CounterMetricFamily("visutility_records", "Input records in committed checkpoints.", labels=["stage"])
+        outputs = CounterMetricFamily("visutility_outputs", "Records published.", labels=["stage", "topic"])
+        failures = CounterMetricFamily("visutility_checkpoint_failures", "Failed checkpoints.", labels=["stage"])
+        lag = GaugeMetricFamily("visutility_lag_records", "Offsets there are to read.", labels=["stage", "topic"])
+        for stage, engine in engines.items():
+            records.add_metric([stage], engine.tally.records)
+            failures.add_metric([stage], engine.tally.failures)
+            for topic, count in engine.tally.outputs.items():
+                outputs.add_metric([stage, topic], count)
+            for topic, behind in self._lag(engine).items():
+                lag.add_metric([stage, topic], behind)
+        yield from (records, outputs, failures, lag)
+        yield self._gauge("delay_seconds", "Age of what is processed.", {s: self._delay(e) for s, e in engines.items()})
+        transactions = {stage: engine.tally.transactions for stage, engine in engines.items()}
+        yield _histogram("transaction_seconds", "A checkpoint's transaction.", transactions)
+        checkpoints = {stage: engine.tally.checkpoints for stage, engine in engines.items()}
+        yield _histogram("checkpoint_seconds", "A whole checkpoint.", checkpoints)
+
+    def _lag(self, engine: Engine[object]) -> Counter[str]:
+        found = Counter[str]()
+        for place, behind in engine.lag().items():
+            found[place.topic.removeprefix(self._prefix)] += behind
+        return found
+
+    def _delay(self, engine: Engine[object]) -> float:
+        """Commit markers and the stage's own cuts are no records to wait for: hence inputs alone, and more than two."""
+        inputs = (behind for place, behind in engine.lag().items() if not place.topic.endswith("-internal"))
+        waits = any(behind > 2 for behind in inputs)
+        return max(0.0, self._now() - engine.tally.newest / 1000) if waits and engine.tally.newest else 0.0
+
+    @staticmethod
+    def _gauge(name: str, text: str, by_stage: dict[str, float]) -> Family:
+        family = GaugeMetricFamily(f"visutility_{name}", text, labels=["stage"])
+        for stage, value in by_stage.items():
+            family.add_metric([stage], value)
+        return family
+
+
+def _histogram(name: str, text: str, by_stage: dict[str, Durations]) -> Family:
+    family = HistogramMetricFamily(f"visutility_{name}", text, labels=["stage"])
+    for stage, durations in by_stage.items():
+        counts = accumulate(durations.buckets)
+        limits = [*map(str, BOUNDS), "+Inf"]
+        family.add_metric([stage], list(zip(limits, map(float, counts), strict=True)), durations.total)
+    return family
