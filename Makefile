@@ -40,7 +40,7 @@ format: $(VENV)/.dev ## format the code and mend what the linter can
 
 lock: ## after a change of dependencies: write uv.lock and requirements/ anew (needs uv)
 	uv lock
-	uv export -q --frozen --no-header --no-annotate --no-emit-project --no-default-groups --extra demo -o requirements/demo.txt
+	uv export -q --frozen --no-header --no-annotate --no-emit-project --no-default-groups --extra demo --extra dashboard -o requirements/demo.txt
 	uv export -q --frozen --no-header --no-annotate --no-emit-project --all-groups --all-extras -o requirements/dev.txt
 
 clean: ## remove the environment, caches and what the demo left
