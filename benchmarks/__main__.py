@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from benchmarks.calibration import calibration
+from benchmarks.dashboard import dashboard
 from benchmarks.detectors import detectors
 from benchmarks.kafka import Kafka, real_kafka
 from benchmarks.labelled import nab, predictions, turing
@@ -63,6 +64,9 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "memory": Benchmark("memory of a worker that is kept busy for so many seconds", 600, memory),
     "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, tuning),
     "study": Benchmark("the monitor's latency while the same worker runs a study's trials", 15_000, study),
+    "dashboard": Benchmark(
+        "the dashboard's API while records stream, and what it costs the monitor", 500_000, dashboard
+    ),
     "samplers": LocalBenchmark(
         "trials until two well-known functions are close to their minimum, by sampler", 1, lambda run: samplers(run.say)
     ),

@@ -92,7 +92,8 @@ class Browser:
         """What the browser's console has of errors; a server that is away or asks for a token is none of the page's."""
         lines = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         severe = [each["message"] for each in lines if each["level"] == "SEVERE"]
-        return [each for each in severe if "ERR_CONNECTION" not in each and "401 (Unauthorized)" not in each]
+        expected = ("ERR_CONNECTION", "401 (Unauthorized)", "503 (Service Unavailable)")
+        return [each for each in severe if not any(text in each for text in expected)]
 
 
 @contextmanager
