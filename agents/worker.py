@@ -130,6 +130,7 @@ class Worker:
                     raise ObjectiveError(f"tune[{number}]: {loaded.error}")
         finally:
             await loader.close()
+
     def _new_telemetry(self) -> Telemetry | None:
         if self._settings.metrics_address is None:
             return None

@@ -223,9 +223,7 @@ class Engine(Generic[S]):
 
     async def _fence(self, partition: int) -> PartitionOwner[S]:
         former, outbox = self._owners.get(partition), self._new_outbox(partition)
-        owner = PartitionOwner(
-            self.stage, partition, self.settings, self._table, outbox, self._listeners, self.tally
-        )
+        owner = PartitionOwner(self.stage, partition, self.settings, self._table, outbox, self._listeners, self.tally)
         self._owners[partition] = owner  # before the first await: whoever comes later takes its place
         if former is not None:
             await former.close()

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from agents.dashboard.documents import Point, Points
+from agents.monitor.plan import ERROR
 from agents.monitor.readings import readings
 from schemas.message import Message
 from streams.windows import CountWindow
@@ -44,7 +45,7 @@ class Series:
 
     def take(self, message: Message) -> bool:
         """Add what a message on `metrics` says; False if that is no number."""
-        found = readings(message, with_average=True)
+        found = readings(message, True, ((ERROR, 1),), ())
         for metric, values in found:
             kept = self._values.get(metric)
             if kept is None:
