@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.brokers.broker import Broker
 from streams.settings import EngineSettings
-from streams.topic_log import ToSend, TopicFollower, publish
+from streams.topic_log import TopicFollower, ToSend, publish
 from streams.topics import create_topics, wanted_topics
 
 
