@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Bootstrap, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line
-from agents.settings import AGENTS, Settings
+from agents.settings import Settings
 
 #: What each stage reads beside its internal topic.
 INPUTS = {"monitor": ("metrics",), "retrain": ("drift",), "tuner": ("retrain", "models")}
@@ -31,7 +32,9 @@ def rebuild(
     """
     settings = settings_of(config, bootstrap)
     if stage not in INPUTS:
-        raise BadInput(f"no stage {stage!r}: expected one of {', '.join(AGENTS)}")
+        near = get_close_matches(stage, INPUTS, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise BadInput(f"--stage {stage!r} is no stage with a state: expected one of {', '.join(INPUTS)}{meant}")
     brokers = brokers_of(settings)
     if not yes:
         question = f"Delete all state of {stage} at {brokers} ({settings.topic_prefix}) and in {settings.data_dir}?"

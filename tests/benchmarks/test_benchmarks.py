@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 def benchmarks(*arguments: str, servers: str = "") -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"VISUTILITY_BOOTSTRAP_SERVERS": servers}
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
 
 
 def measured(broker: Broker, name: str, records: int) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _ends(admin: AdminClient, topics: list[str], level: IsolationLevel) -> dict[
     limit = time.monotonic() + ANSWER_TIMEOUT
     while True:
         try:
-            answers = admin.list_offsets(asked, isolation_level=level, request_timeout=10)
+            answers = admin.list_offsets(asked, isolation_level=level, request_timeout=60)
             return {tp: future.result().offset for tp, future in answers.items()}
         except KafkaException:  # a broker that has just come back elects its leaders
             if time.monotonic() > limit:
@@ -152,7 +152,7 @@ def behind(cluster: Cluster, ends: dict[tuple[str, str, int], int]) -> dict[str,
         options = {"bootstrap.servers": cluster.broker.bootstrap_servers, "group.id": f"{cluster.prefix}{stage}"}
         consumer = Consumer(options)
         try:
-            committed = consumer.committed(wanted, timeout=10)
+            committed = consumer.committed(wanted, timeout=60)
         finally:
             consumer.close()
         for tp in committed:

@@ -12,7 +12,7 @@ from tests.chaos.run import Run
 from tests.loop.driving import Cluster
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_faults_of_every_kind_leave_no_trace(real_broker: Broker, topic_prefix: str, tmp_path: Path) -> None:
     figures = Run(Cluster(real_broker, topic_prefix, tmp_path), 7, SHORT, say=print).execute()
     assert figures.problems == []

@@ -53,6 +53,8 @@ def test_each_command_has_help_with_an_example(command: str) -> None:
         (["backtest", "absent.jsonl"], "absent.jsonl: cannot be read: No such file or directory"),
         (["backtest", "events.csv"], "events.csv: expected a file named .jsonl or .jsonl.gz, one message a line"),
         (["backtest", "x.jsonl", "-c", "absent.toml"], "absent.toml: cannot be read: No such file or directory"),
+        (["rebuild", "--stage", "monitr"],
+         "--stage 'monitr' is no stage with a state: expected one of monitor, retrain, tuner; did you mean 'monitor'?"),
         (["dlq", "retry"], "which ones? give the ids that dlq list shows, or --all"),
         (["dlq", "retry", "--all", "some-id"], "which ones? give the ids that dlq list shows, or --all"),
     ],
@@ -129,5 +131,5 @@ def test_the_topics_are_listed_with_their_prefix(monkeypatch: pytest.MonkeyPatch
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Path) -> None:
     file = write(folder / "events.jsonl", [b"{"] * 5_000)
     command = f"{sys.executable} -m agents.cli.main backtest {file} --json | head -c 1"
-    ran = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert (ran.stdout, ran.stderr) == ("{", "")

@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_the_loop_closes_for_the_degraded_fleet_and_the_others_stay_quiet(document: dict[str, Any]) -> None:
     assert {message["model_name"] for message in document["drift"]} == {DEGRADED}
     assert [message["model_name"] for message in document["retrain"]] == [DEGRADED]
@@ -52,7 +52,7 @@ def test_the_loop_closes_for_the_degraded_fleet_and_the_others_stay_quiet(docume
     assert document["dead_letters"] == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_accuracy_falls_and_comes_back(document: dict[str, Any]) -> None:
     assert set(document["accuracy"]) == set(FLEETS)
     degraded = document["accuracy"][DEGRADED]
@@ -63,7 +63,7 @@ def test_accuracy_falls_and_comes_back(document: dict[str, Any]) -> None:
     assert all(min(periods.values()) > 0.9 for periods in quiet)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_causes_lead_from_the_first_bad_batch_to_the_new_version(document: dict[str, Any]) -> None:
     first, request, version = document["drift"][0], document["retrain"][0], document["models"][0]
     trials = [message for message in document["trials"] if message["type"] == "trial_result"]
@@ -77,7 +77,7 @@ def test_causes_lead_from_the_first_bad_batch_to_the_new_version(document: dict[
     assert version["metrics"]["score"] == best["score"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_the_new_version_is_promoted_for_it_beats_the_champion(document: dict[str, Any]) -> None:
     (version,) = document["models"]
     promotion = version["promotion"]
@@ -94,7 +94,7 @@ def champions(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [alias for alias in aliases if alias["alias"] == "champion"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_worse_version_wins_better_trials_and_is_registered_but_not_promoted(document: dict[str, Any]) -> None:
     (request,), (version,) = document["refused"]["retrain"], document["refused"]["models"]
     assert (request["model_version"], request["actor"]) == ("v2", "colleague")
@@ -109,14 +109,14 @@ def test_a_worse_version_wins_better_trials_and_is_registered_but_not_promoted(d
     assert [alias["version"] for alias in champions(document)] == ["v1", "v2"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_fleets_begin_with_registered_versions(document: dict[str, Any]) -> None:
     assert {(version["model_name"], version["version"]) for version in document["deployed"]} == {
         (name, "v1") for name in FLEETS
     }
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_the_document_has_the_messages_as_they_are_on_the_topics(document: dict[str, Any]) -> None:
     shown = [(topic, document[topic]) for topic in ("drift", "retrain", "trials", "models")]
     shown += [*document["refused"].items(), ("models", document["aliases"]), ("models", document["deployed"])]
@@ -130,7 +130,6 @@ def test_the_document_has_the_messages_as_they_are_on_the_topics(document: dict[
     assert first["event_id"] in {output_id("monitor", *parts, "drift_detected", number) for number in range(1000)}
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
@@ -144,7 +143,6 @@ def test_what_cannot_be_run_is_refused_in_one_line(arguments: str, code: int, re
     assert re.fullmatch(rf"demo: .*{re.escape(reason)}.*\n", ended.stderr)
 
 
-@pytest.mark.timeout(60)
 def test_auto_is_the_cluster_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUTILITY_BOOTSTRAP_SERVERS", "127.0.0.1:9")
     ended = run("broker='auto'")
@@ -152,17 +150,16 @@ def test_auto_is_the_cluster_that_the_environment_names(monkeypatch: pytest.Monk
     assert re.fullmatch(r"demo: no Kafka broker answers at 127\.0\.0\.1:9 .*\n", ended.stderr)
 
 
-@pytest.mark.timeout(60)
 def test_a_missing_extra_is_named_with_what_installs_it() -> None:
     hidden = f"import sys; sys.modules['sklearn'] = None; {RUN.format('')}"
     ended = subprocess.run(
-        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=50, check=False, env=environment()
+        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=200, check=False, env=environment()
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.fullmatch(r"demo: .*visutility-streams\[demo\].*\n", ended.stderr)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_ctrl_c_ends_it_and_its_dashboard_with_one_line_and_leaves_no_process_behind() -> None:
     running = subprocess.Popen(
         command("broker='embedded'"),
@@ -182,7 +179,7 @@ def test_ctrl_c_ends_it_and_its_dashboard_with_one_line_and_leaves_no_process_be
     with urlopen(f"{address[1]}api/v1/health/live", timeout=10) as answer:
         assert answer.status == 200
     os.killpg(running.pid, signal.SIGINT)
-    _, complaint = running.communicate(timeout=60)
+    _, complaint = running.communicate(timeout=200)
     assert running.returncode == 1
     assert complaint.endswith("demo: stopped before the end\n")
     assert "Traceback" not in complaint

@@ -76,7 +76,6 @@ async def register(registry: ModelRegistry, version: str, sha256: str, artifact:
     await registry.write([actions.register(registry.view, DEGRADED, version, stored, by())])
 
 
-@pytest.mark.timeout(90)
 def test_a_promoted_version_is_taken_and_recovers_what_the_camera_cost(plan: Plan) -> None:
     async def run() -> None:
         history = History(DEGRADE_AT)
@@ -98,7 +97,6 @@ def test_a_promoted_version_is_taken_and_recovers_what_the_camera_cost(plan: Pla
         asyncio.run(run())
 
 
-@pytest.mark.timeout(90)
 def test_fleets_begin_as_champions_and_follow_the_alias_alone_forward_and_back(plan: Plan) -> None:
     async def run() -> None:
         history = History(DEGRADE_AT)
@@ -132,7 +130,6 @@ def test_fleets_begin_as_champions_and_follow_the_alias_alone_forward_and_back(p
         asyncio.run(run())
 
 
-@pytest.mark.timeout(90)
 def test_a_version_that_cannot_be_verified_is_reported_and_not_taken(plan: Plan) -> None:
     async def run() -> None:
         history = History(DEGRADE_AT)
@@ -150,7 +147,6 @@ def test_a_version_that_cannot_be_verified_is_reported_and_not_taken(plan: Plan)
         asyncio.run(run())
 
 
-@pytest.mark.timeout(60)
 def test_all_fleets_send_heartbeats_and_end_when_told_to(plan: Plan) -> None:
     async def run() -> set[str]:
         names: set[str] = set()
@@ -166,7 +162,6 @@ def test_all_fleets_send_heartbeats_and_end_when_told_to(plan: Plan) -> None:
     assert process.exitcode == 0
 
 
-@pytest.mark.timeout(60)
 def test_fleets_without_a_broker_end_with_one_line(plan: Plan, capfd: pytest.CaptureFixture[str]) -> None:
     with running_fleets(replace(plan, bootstrap_servers="127.0.0.1:9")) as process:
         process.join(50)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from streams.engine import Engine
 from streams.identity import StateMismatch
@@ -119,8 +120,12 @@ class Live:
 
     async def committed(self, partition: int = 0, topic: str = "metrics") -> int | None:
         """The stage's committed offset."""
-        async with self._admin() as admin:
-            offsets = await admin.list_consumer_group_offsets(self.settings.group("summing"))
+        async with asyncio.timeout(60), self._admin() as admin:
+            while True:
+                with suppress(GroupCoordinatorNotAvailableError):  # a new broker still makes the topic for offsets
+                    offsets = await admin.list_consumer_group_offsets(self.settings.group("summing"))
+                    break
+                await asyncio.sleep(0.1)
         found = offsets.get(TopicPartition(self.settings.topic(topic), partition))
         return None if found is None else int(found.offset)
 
@@ -164,14 +169,14 @@ def count_in(worker: StreamWorker, model: str = "a", partition: int = 0) -> int:
     return 0 if owner is None else owner.processor.state(model).count
 
 
-async def until(met: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(met: Callable[[], bool], seconds: float = 100.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not met():  # noqa: ASYNC110 - it is another service's doing, of which no event tells
             await asyncio.sleep(0.02)
 
 
-async def eventually(found: Callable[[], Awaitable[T]], wanted: T, seconds: float = 30.0) -> None:
+async def eventually(found: Callable[[], Awaitable[T]], wanted: T, seconds: float = 100.0) -> None:
     """Wait until asking gives what is wanted."""
     async with asyncio.timeout(seconds):
         while await found() != wanted:  # noqa: ASYNC110 - the same

@@ -23,6 +23,10 @@ from streams.brokers.broker import Broker
 from streams.cuts import CUT_HEADER
 
 PARTITIONS = 4
+
+#: Seconds to wait for what is to happen: long, for tests run side by side on machines that have other work too.
+PATIENCE = 150.0
+
 ROOT = Path(__file__).parents[2]
 JAVA, LIBRDKAFKA = "murmur2_random", "consistent_random"
 
@@ -70,7 +74,7 @@ delivery = "{delivery}"
         """Run a command of `visutility` to its end, as an operator's shell would."""
         command = [sys.executable, "-m", "agents.cli.main", *arguments, "--config", str(self.config)]
         env = self._environment(data) | environment
-        return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def _environment(self, data: str) -> dict[str, str]:
         """The environment of a process. The tests' own settings are left out: they would win over the file."""
@@ -92,7 +96,7 @@ delivery = "{delivery}"
         """Delete a topic, as a careless operator would."""
         name, admin = f"{self.prefix}{topic}", AdminClient({"bootstrap.servers": self.broker.bootstrap_servers})
         admin.delete_topics([name])[name].result()
-        wait_until(lambda: name not in admin.list_topics(timeout=10).topics, f"{name} to go")
+        wait_until(lambda: name not in admin.list_topics(timeout=60).topics, f"{name} to go")
 
     def stop(self) -> None:
         """End whatever a test left running."""
@@ -120,7 +124,7 @@ delivery = "{delivery}"
     def records(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
         with self._consumer("reader") as consumer:
             name = f"{self.prefix}{topic}"
-            partitions = sorted(consumer.list_topics(name, timeout=10).topics[name].partitions)
+            partitions = sorted(consumer.list_topics(name, timeout=60).topics[name].partitions)
             return [record for number in partitions for record in _drain(consumer, name, number)]
 
     def lag(self, stage: str, *topics: str) -> int:
@@ -130,20 +134,20 @@ delivery = "{delivery}"
         """
         with self._consumer(f"{self.prefix}{stage}") as consumer:
             wanted = [TopicPartition(f"{self.prefix}{topic}", p) for topic in topics for p in range(PARTITIONS)]
-            committed = consumer.committed(wanted, timeout=10)
+            committed = consumer.committed(wanted, timeout=60)
             ends = (consumer.get_watermark_offsets(TopicPartition(tp.topic, tp.partition))[1] for tp in committed)
             behind = sum(end - max(tp.offset, 0) for end, tp in zip(ends, committed, strict=True))
             internal = [TopicPartition(f"{self.prefix}{stage}-internal", p) for p in range(PARTITIONS)]
-            return behind + sum(_unread(consumer, tp) for tp in consumer.committed(internal, timeout=10))
+            return behind + sum(_unread(consumer, tp) for tp in consumer.committed(internal, timeout=60))
 
-    def wait_idle(self, seconds: float = 60.0) -> None:
+    def wait_idle(self, seconds: float = PATIENCE) -> None:
         """Wait until monitor and retrain have committed everything they were given."""
         end = time.monotonic() + seconds
         while self.lag("monitor", "metrics") or self.lag("retrain", "drift"):
             assert time.monotonic() < end, "the worker did not catch up"
             time.sleep(0.2)
 
-    def wait_for(self, topic: str, count: int, model: str | None = None, seconds: float = 60.0) -> list[Json]:
+    def wait_for(self, topic: str, count: int, model: str | None = None, seconds: float = PATIENCE) -> list[Json]:
         """Wait until a topic has at least so many messages (about a model); returns all of them."""
         end = time.monotonic() + seconds
         while len(found := self.messages(topic) if model is None else self.about(model, topic)) < count:
@@ -176,7 +180,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def wait_ready(self, seconds: float = 60.0) -> None:
+    def wait_ready(self, seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while b'"ready"' not in self.log.read_bytes():
             assert self.process.poll() is None, self.log.read_text()
@@ -217,7 +221,7 @@ def is_running(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Wait until something outside of Kafka has happened."""
     end = time.monotonic() + seconds
     while not true():
@@ -228,7 +232,7 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 60.0) -> No
 def _unread(consumer: Consumer, committed: TopicPartition) -> int:
     """Records of an internal topic beyond a committed offset, those that are cuts left out."""
     place = TopicPartition(committed.topic, committed.partition)
-    low, high = consumer.get_watermark_offsets(place, timeout=10)
+    low, high = consumer.get_watermark_offsets(place, timeout=60)
     if max(committed.offset, low) >= high:
         return 0
     consumer.assign([TopicPartition(committed.topic, committed.partition, max(committed.offset, low))])
@@ -239,7 +243,7 @@ def _unread(consumer: Consumer, committed: TopicPartition) -> int:
 
 
 def _drain(consumer: Consumer, topic: str, partition: int) -> Iterator[tuple[bytes | None, bytes | None]]:
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)
     if low == high:
         return
     consumer.assign([TopicPartition(topic, partition, low)])

@@ -34,7 +34,7 @@ def asked(cluster: Cluster, *arguments: str) -> Json:
     return document
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_version_is_traced_to_the_records_that_led_to_it_and_on_to_its_retirement(cluster: Cluster) -> None:
     worker = cluster.worker()
     records = accuracies("digits", healthy=100, drifted=3)

@@ -67,6 +67,7 @@ def test_with_log_events_each_event_is_logged_at_its_level(cluster: Cluster) -> 
     assert (failure["message"], failure["model_version"]) == ("inference_failure m 1: no memory", "1")
 
 
+@pytest.mark.any_broker
 def test_without_log_events_each_checkpoint_is_summarised(cluster: Cluster) -> None:
     worker = cluster.worker()
     records = accuracies("m", healthy=100, drifted=0)
@@ -80,6 +81,7 @@ def test_without_log_events_each_checkpoint_is_summarised(cluster: Cluster) -> N
     assert [line for line in worker.lines() if "event_type" in line] == []
 
 
+@pytest.mark.any_broker
 def test_a_data_folder_serves_one_worker(cluster: Cluster) -> None:
     first = cluster.worker()
     error = error_in(refused(cluster))
@@ -88,6 +90,7 @@ def test_a_data_folder_serves_one_worker(cluster: Cluster) -> None:
     assert first.terminate() == 0
 
 
+@pytest.mark.any_broker
 @pytest.mark.parametrize("log_format", ["human", "json"])
 def test_topics_with_another_number_of_partitions_are_refused(cluster: Cluster, log_format: str) -> None:
     assert cluster.visutility("topics", "create").returncode == 0
@@ -96,6 +99,7 @@ def test_topics_with_another_number_of_partitions_are_refused(cluster: Cluster, 
     assert "set partitions = 4" in line
 
 
+@pytest.mark.any_broker
 @pytest.mark.parametrize("log_format", ["human", "json"])
 def test_a_broker_that_does_not_answer_is_named(cluster: Cluster, log_format: str) -> None:
     line = refused(cluster, "--bootstrap", NOBODY, VISUTILITY_LOG_FORMAT=log_format)

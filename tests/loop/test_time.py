@@ -83,7 +83,6 @@ def test_a_silence_and_its_end_are_told_once(cluster: Cluster) -> None:
     assert len(silent_statuses(cluster, silent)) == states.count("firing")
 
 
-@pytest.mark.timeout(180)
 def test_a_worker_killed_while_a_model_is_falling_silent_tells_it_once(real_cluster: Cluster) -> None:
     silent, clock = neighbours(2)
     worker = real_cluster.worker()

@@ -59,7 +59,7 @@ def ends(cluster: Cluster) -> list[Json]:
     return [message for message in cluster.messages("trials") if message["type"] == "study_finished"]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_study_goes_on_where_a_killed_worker_left_it(real_cluster: Cluster) -> None:
     real_cluster.settings = tuning("slow", trials=10)
     training = real_cluster.folder / "training"
@@ -88,6 +88,7 @@ def test_a_study_goes_on_where_a_killed_worker_left_it(real_cluster: Cluster) ->
     assert len(real_cluster.messages("retrain")) == 1
 
 
+@pytest.mark.any_broker
 def test_trials_that_fail_leave_the_worker_and_the_study_alone(cluster: Cluster) -> None:
     cluster.settings = tuning("Troubled", trials=5, timeout="500ms")
     worker = start(cluster)
@@ -154,6 +155,7 @@ def test_a_worker_told_to_stop_ends_its_trial_and_the_next_worker_runs_it_again(
     assert worker.terminate() == 0
 
 
+@pytest.mark.any_broker
 def test_a_killed_worker_leaves_no_trial_behind(cluster: Cluster) -> None:
     cluster.settings = tuning("Endless", trials=3)
     worker = start(cluster)
@@ -161,4 +163,4 @@ def test_a_killed_worker_leaves_no_trial_behind(cluster: Cluster) -> None:
     wait_until((cluster.folder / "running").exists, "no trial runs")
     below = worker.children()
     worker.kill()
-    wait_until(lambda: not any(map(is_running, below)), f"{below} are still there", seconds=10)
+    wait_until(lambda: not any(map(is_running, below)), f"{below} are still there", seconds=30)

@@ -263,7 +263,7 @@ async def test_two_programs_may_record_the_same_run(open_store: Open) -> None:
             return False
         return True
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not await known():  # noqa: ASYNC110 (another consumer tells nobody what it has read)
             await asyncio.sleep(0.02)
     await asyncio.gather(
