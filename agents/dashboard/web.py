@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,7 +32,9 @@ SAFE: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
-_PAGE = "index.html"
+_SAFE: Final = tuple((name.encode(), value.encode()) for name, value in SAFE.items())
+
+_PAGE: Final = "index.html"
 
 
 class SafeAnswers:
@@ -48,10 +50,9 @@ class SafeAnswers:
 
         async def safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SAFE.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                own = message.get("headers", [])
+                kept = () if any(name == b"cache-control" for name, _ in own) else ((b"cache-control", b"no-store"),)
+                message = {**message, "headers": [*own, *_SAFE, *kept]}
             await send(message)
 
         length = Headers(scope=scope).get("content-length", "0")
