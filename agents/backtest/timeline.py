@@ -34,7 +34,7 @@ class Timeline:
 
     def add(self, origin: Origin, time_us: int, count: int, item_times: Sequence[int] | None = None) -> None:
         """A record of `count` events, with its time in microseconds since the epoch, and those of its events."""
-        latest = self._times[-1] if self._times else time_us
+        latest = self._times[-1] if self._times else min(time_us, *(item_times or (time_us,)))
         if item_times:
             self._items[len(self._times)] = times = array("q", item_times)
             for index, item in enumerate(times):

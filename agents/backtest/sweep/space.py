@@ -68,7 +68,7 @@ DEFAULT_SPACES: Final[dict[str, Space]] = {
     "two_proportion": {"threshold": _even(2.5, 8.0), "window_size": _log(50, 1000), "min_change": _even(0.0, 0.2),
                        "direction": _ANY},
     "z_score": {"threshold": _even(2.0, 8.0), "window.size": _log(50, 2000), "direction": _ANY},
-    **{name: {"reference": _log(200, 5000), "size": _log(50, 1000), "alpha": _log(0.001, 10.0)}
+    **{name: {"reference": _log(200, 1000), "size": _log(50, 500), "alpha": _log(0.001, 10.0)}
        for name in ("chi2", "hellinger", "jensen_shannon", "ks", "psi", "wasserstein")},
 }  # fmt: skip
 
