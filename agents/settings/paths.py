@@ -64,16 +64,17 @@ def _parse_path(text: str) -> Path:
 def _check(path: Path) -> None:
     """Raises PathError, with the nearest path that there is, if no setting has this one."""
     keys = known_keys()
+    lists = {key.rpartition("[]")[0] for key in keys if "[]" in key}
     key = ""
     for place, part in enumerate(path):
         if isinstance(part, int):
-            if key not in Settings.RULES:
+            if key not in lists:
                 raise PathError(f"{written(path)}: {key} is no list of tables")
             key += "[]"
             continue
         if key in _OPEN:
             return
-        if key in Settings.RULES:
+        if key in lists:
             raise PathError(f"{written(path)}: {key} is a list: did you mean {key}[0].{written(path[place:])}?")
         below = f"{key}.{part}" if key else part
         if below not in keys:

@@ -69,7 +69,7 @@ def test_several_settings_stand_side_by_side(files: Path) -> None:
     ("arguments", "complaint"),
     [
         (("--labels", "absent.json"), "absent.json: cannot be read"),
-        (("--labels", "other.json"), "knows none of the models in the source (digits …); it knows ['x']"),
+        (("--labels", "other.json"), "knows none of the models in the source (digits); it knows x"),
         (("--labels", "labels.json", "--max-delay", "soon"), "--max-delay: expected a number of events"),
         (("--labels", "labels.json", "--repeats", "no"), "--repeats: expected ignored or false, got 'no'"),
         (("second.jsonl",), "one SOURCE at a time: what is second.jsonl?"),

@@ -31,13 +31,8 @@ def outputs(name: str) -> bytes:
     """What comes out of a history now, one JSON object a line."""
     settings = load_settings(FOLDER / f"{name}.toml")
     result = backtest(read_lines(FOLDER / f"{name}.jsonl"), settings)
-<<<<<<< HEAD
     lines: list[object] = [
         {"list": topic, "message": message} for topic in TOPICS for message in getattr(result, topic)
     ]
-=======
-    lists = {topic: getattr(result, topic) for topic in TOPICS}
-    lines: list[object] = [{"list": topic, "message": each} for topic, every in lists.items() for each in every]
->>>>>>> 4f00d83 (Tests of scoring, labels, what-if and sweep; tomli-w for the settings a sweep writes)
     lines.append({"events_read": result.events_read, "summary": summarise(result, settings)["total"]})
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
