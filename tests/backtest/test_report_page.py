@@ -193,7 +193,7 @@ def test_labels_become_windows_of_time() -> None:
 def test_scores_are_a_table_with_a_dash_where_there_is_no_figure() -> None:
     score = {"labels": 4, "found": 3, "precision": 0.75, "delay": {"events": {"median": 12.0, "p90": None}}}
     row = score_row("z_score", score)
-    assert (row["Settings"], row["Found"], row["Delay, median (events)"], row["F1"]) == ("z_score", 3, 12.0, None)
+    assert (row["Settings"], row["Found"], row["Median delay"], row["F1"]) == ("z_score", 3, 12.0, None)
     html = page(replace(report_of([]), scores=[row]))
     assert re.search(r"<td>z_score</td><td class=\"n\">4</td><td class=\"n\">3</td>.*<td class=\"n\">–</td>", html)
 

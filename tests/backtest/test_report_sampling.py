@@ -70,4 +70,7 @@ def test_a_line_is_broken_where_nothing_came_for_long_and_nowhere_else() -> None
     steady[50:, 1] += 86_400_000
     steps = np.diff(steady[:, 1])
     assert (steps > longest_step(steady)).nonzero()[0].tolist() == [49]
+    at_random = rows([0.0] * 2_000)
+    at_random[:, 1] = np.cumsum(np.random.default_rng(3).exponential(1000, 2_000))
+    assert (np.diff(at_random[:, 1]) <= longest_step(at_random)).all()
     assert longest_step(rows([1.0])) == 0

@@ -133,7 +133,8 @@ class Chart {
     if (drawn < said) parts.push(`${grouped(drawn)} marks stand for ${grouped(said)} findings: of equal groups the first, the last and the extremes`);
     if (this.binary) parts.push("values are 0 or 1, so their share in the window is shown");
     const most = 6, rest = parts.length - most;
-    return (rest > 1 ? [...parts.slice(0, most), `${rest} more alike`] : parts).join("; ") + ".";
+    const told = (rest > 1 ? [...parts.slice(0, most), `${rest} more alike`] : parts).join("; ");
+    return told.charAt(0).toUpperCase() + told.slice(1) + (told ? "." : "");
   }
   legend() {
     const list = html("ul", { class: "legend" });

@@ -35,19 +35,19 @@ def windows_of(labels: Iterable[LabelLike], time_of: Callable[[int], datetime]) 
     return [Window(time(of.begin), time(of.begin if of.end is None else of.end), of.metric) for of in labels]
 
 
-#: Columns of the table of scores, and where the figures are in a score's JSON.
+#: Columns of the table of scores, and where the figures are in a score's JSON. Delays are in events; false alarms are
+#: also given per 10,000 events and per day.
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "Labels": ("labels",),
     "Found": ("found",),
     "Missed": ("missed",),
-    "Detection rate": ("detection_rate",),
     "Precision": ("precision",),
     "F1": ("f1",),
-    "Delay, median (events)": ("delay", "events", "median"),
-    "Delay, p90 (events)": ("delay", "events", "p90"),
+    "Median delay": ("delay", "events", "median"),
+    "p90": ("delay", "events", "p90"),
     "False alarms": ("false_alarms",),
-    "… per 10,000 events": ("false_alarms_per_10000_events",),
-    "… per day": ("false_alarms_per_day",),
+    "per 10,000": ("false_alarms_per_10000_events",),
+    "per day": ("false_alarms_per_day",),
 }
 
 

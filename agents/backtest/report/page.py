@@ -101,7 +101,8 @@ def _heading(report: Report, values: int, rows: int, unknown: Sequence[str]) -> 
     if report.sha256:
         lines.append(f'<p class="hint hash">SHA-256 of the input: <code>{escape(report.sha256)}</code></p>')
     if unknown:
-        names = ", ".join(escape(name) for name in unknown)
+        names = ", ".join(escape(name) for name in unknown[:5])
+        names += f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         lines.append(f'<p class="hint">Labels of models that no event is of: {names}</p>')
     return f"<header>{''.join(lines)}</header>"
 
@@ -120,7 +121,8 @@ def _scores(scores: Scores) -> str:
     if not scores:
         return ""
     columns = list(dict.fromkeys(column for row in scores for column in row))
-    return "<h2>Scores</h2>\n" + _table(columns, [[row.get(column) for column in columns] for row in scores])
+    hint = '<p class="hint">Delays are in events; false alarms also per 10,000 events, and per day of event time.</p>'
+    return f"<h2>Scores</h2>\n{hint}" + _table(columns, [[row.get(column) for column in columns] for row in scores])
 
 
 def _dead_letters(report: Report) -> str:
