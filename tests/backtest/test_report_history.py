@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -22,6 +23,7 @@ SETTINGS = Settings(
         MonitorRule(window=SMALL, detector=DetectorSettings(name="z_score", threshold=1.5)),
         MonitorRule(metric="error", window=SMALL, detector=DetectorSettings(name="z_score", threshold=1.5)),
         MonitorRule(metric="rmse", window=SMALL, detector=DetectorSettings(name="z_score", threshold=1.5)),
+        MonitorRule(metric="predictions.score", window=SMALL, detector=DetectorSettings(name="z_score", threshold=1.5)),
     ],
     retrain=[RetrainRule(min={"recall": 0.9}, min_average_precision_recall=0.9)],
 )
@@ -75,6 +77,23 @@ def test_versions_that_the_monitor_forgot_begin_a_window_anew() -> None:
     assert all(len(series[SeriesKey("digits", version, "accuracy")]) == 90 for version in "abcde")
 
 
+def test_a_version_not_seen_for_too_long_begins_a_window_anew() -> None:
+    settings = SETTINGS.model_copy(update={"version_retention": timedelta(seconds=50)})
+    events = []
+    for first, version, level in ((0, "a", 0.9), (100, "b", 0.9), (200, "a", 0.7), (240, "b", 0.7), (280, "a", 0.8)):
+        values = quiet(first + 1, 30)
+        events += [metrics(first + at, value - 0.93 + level, model_version=version) for at, value in enumerate(values)]
+    for compact in (False, True):
+        given = [event | {"timestamp": _seconds(event)} for event in events] if compact else events
+        result, series = run(given, settings)
+        assert check_against_messages(result, series) > 10
+        assert len(series[SeriesKey("digits", "a", "accuracy")]) == 90
+
+
+def _seconds(event: dict[str, Any]) -> float:
+    return datetime.fromisoformat(event["timestamp"]).timestamp()
+
+
 def test_what_an_operator_resets_begins_a_window_anew() -> None:
     order = {"type": "operator_action", "model_name": "digits", "action": "reset", "actor": "ann"}
     for action in ("reset", "retire"):
@@ -96,13 +115,13 @@ def test_outcomes_and_late_labels_are_in_the_window_of_the_version_that_predicte
         truth, guess = random.random(), random.random()
         if number % 2:
             events.append({"type": "outcomes", "y_true": [1, 0, truth], "y_pred": [1, 0, guess], **common})
-        events.append({"type": "prediction", "prediction_id": str(number), "y_pred": guess,
+        events.append({"type": "prediction", "prediction_id": str(number), "y_pred": guess, "score": guess,
                        "model_version": str(number // 120), **common})  # fmt: skip
         if number >= 20:
             events.append({"type": "label", "prediction_id": str(number - 20), "y_true": truth, **common})
     result, series = run(events)
     assert check_against_messages(result, series) > 10
-    assert {key.metric for key in series} == {"error", "rmse"}
+    assert {key.metric for key in series} == {"error", "rmse", "predictions.score"}
     assert {key.version for key in series} == {"", "0", "1"}
 
 
@@ -126,6 +145,9 @@ def test_segments_have_courses_of_their_own_as_far_as_the_monitor_keeps_them() -
         time = metrics(number, 1)["timestamp"]
         events.append(metrics(number, value - 0.1 * (number > 200), **region))
         half = {"prediction_id": str(number), "timestamp": time, **common}
+        if number % 5 == 0:  # compact outcomes: no labels, epoch seconds
+            own = {"timestamp": START.timestamp() + number, "y_true": [1, 0], "y_pred": [1, number % 2]}
+            events.append({"type": "outcomes", **common, **own})
         events.append({"type": "prediction", "y_pred": 1, **half, **region})
         events.append({"type": "label", "y_true": int(random.random() < 0.9), **half})
     result, series = run(events, settings)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,9 +20,9 @@ from agents.monitor.outcomes import Values
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.readings import Reading, outcome_readings, readings, segment_readings
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS
+from agents.monitor.times import microseconds
 from agents.settings import Settings
-from schemas.compact import CompactMetrics
-from schemas.fields import EPOCH
+from schemas.compact import CompactMetrics, CompactOutcomes
 from schemas.internal import OperatorAction
 from schemas.message import Message
 from schemas.metrics import RATIOS, Label, Outcomes, Prediction
@@ -38,7 +37,6 @@ ALL_BUCKETS, MOST_BUCKETS, FEWEST_BUCKETS = 2**16, 2**10, 2**3
 _WAITING, _ALL_WAITING = 2**12, 2**18
 
 _MILLISECONDS: Final = 1000.0
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class SeriesKey(NamedTuple):
@@ -109,22 +107,32 @@ class Course:
         self._window = None
 
 
+@dataclass(slots=True)
+class _Model:
+    """What of one model follows from all its messages so far: what the monitor keeps, as far as windows depend on it.
+
+    `versions`: the one seen longest ago first, each with its series; `seen`: the model's time when another was seen
+    after it. `latest` is that time, the greatest event time, in microseconds since the epoch.
+    """
+
+    late: LatePairs
+    versions: dict[str, dict[SeriesKey, Course]] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    latest: int = 0
+
+
 class History:
     """The courses of all series, in order of their beginning. `observe` is the observer of `agents.backtest.backtest`.
 
     Memory is bounded by the number of series, however many values there are. As in the monitor, a model keeps the
-    versions seen last, and a version its first metrics; what is beyond is not judged, and not here.
+    versions seen last, and a version its first metrics and segments; what is beyond is not judged, and not here.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._plans = settings, Plans(settings)
         self._courses: dict[SeriesKey, Course] = {}
-        #: Of each model the versions that the monitor keeps, the one seen longest ago first, and their series.
-        self._models: dict[str, dict[str, dict[SeriesKey, Course]]] = {}
+        self._models: dict[str, _Model] = {}
         self._waiting = 0
-        #: Of each model that sends predictions and labels apart: those that wait, and its greatest event time.
-        self._late: dict[str, LatePairs] = {}
-        self._latest: dict[str, int] = {}
 
     def observe(self, inputs: Sequence[Input]) -> None:
         """The inputs of one step of the monitor: of one model."""
@@ -134,8 +142,10 @@ class History:
         else:
             messages = [item.message for item in inputs if not isinstance(item, Tick)]
         for message in messages:
-            if isinstance(message, CompactMetrics):
+            if isinstance(message, CompactMetrics) and not self._plans.wants_average(message.model_name):
                 self._take_compact(message)
+            elif isinstance(message, CompactOutcomes):
+                self._take_outcomes(message)
             else:
                 self._take(message if isinstance(message, Message) else message.full())
         if self._waiting >= _ALL_WAITING:
@@ -159,79 +169,90 @@ class History:
             course.settle(self.capacity)
         self._waiting = 0
 
+    def _at(self, name: str, microseconds: int) -> _Model:
+        """The model, at the time of a message of it; versions not seen for too long are forgotten."""
+        if (model := self._models.get(name)) is None:
+            model = self._models[name] = _Model(LatePairs(self._plans.horizon, self._plans.waiting_limit))
+        model.latest = max(model.latest, microseconds)
+        while len(model.versions) > 1 and model.latest > model.seen[next(iter(model.versions))] + self._plans.retention:
+            self._drop_oldest(model)
+        return model
+
     def _take_compact(self, message: CompactMetrics) -> None:
-        name, average = message.model_name, self._plans.wants_average(message.model_name)
-        if average:
-            self._take(message.full())
-            return
-        if name in self._late:
-            self._latest[name] = max(self._latest[name], round(message.timestamp * 1e6))
-        version, times = self._version(name, message.model_version), (message.timestamp,)
+        name, version_name, times = message.model_name, message.model_version, (message.timestamp,)
+        version = self._version(self._at(name, round(message.timestamp * 1e6)), version_name)
         for metric in RATIOS:
             if (value := getattr(message, metric)) is not None:
-                self._add(version, SeriesKey(name, message.model_version, metric), times, (value,))
+                self._add(version, SeriesKey(name, version_name, metric), times, (value,))
         for extra, value in message.extras.items():
-            self._add(version, SeriesKey(name, message.model_version, f"extras.{extra}"), times, (value,))
+            self._add(version, SeriesKey(name, version_name, f"extras.{extra}"), times, (value,))
+
+    def _take_outcomes(self, message: CompactOutcomes) -> None:
+        """Outcomes without labels and times of their own."""
+        name, plans = message.model_name, self._plans
+        found = readings(message, False, plans.of_outcomes(name), plans.of_scores(name))
+        self._take_readings(message, self._at(name, microseconds(message)), message.model_version, found)
 
     def _take(self, message: Message) -> None:
-        name = message.model_name
-        if isinstance(message, OperatorAction) and message.action in ("retire", "reset"):
-            for kept in list(self._models.get(name, {})):
-                self._drop(name, kept)
-        self._latest[name] = max(self._latest.get(name, 0), (message.timestamp - EPOCH) // _MICROSECOND)
-        if isinstance(message, Prediction | Label):
-            self._take_half(message)
+        name, plans = message.model_name, self._plans
+        if isinstance(message, OperatorAction) and message.action == "retire":
+            self._forget(name)
             return
-        moments: Sequence[float] = ()
-        if isinstance(message, Outcomes) and message.timestamps is not None:
-            moments = [moment.timestamp() for moment in message.timestamps]
-        average, plans = self._plans.wants_average(name), self._plans
-        found = readings(message, average, plans.of_outcomes(name), plans.of_scores(name))
-        self._take_readings(message, message.model_version, found, moments)
-        if found and message.labels:
-            self._take_segments(message, message.model_version, message, message.labels, moments)
+        model = self._at(name, microseconds(message))
+        if isinstance(message, OperatorAction) and message.action == "reset":
+            while model.versions:
+                self._drop_oldest(model)
+        if isinstance(message, Prediction | Label):
+            self._take_half(message, model)
+            return
+        found = readings(message, plans.wants_average(name), plans.of_outcomes(name), plans.of_scores(name))
+        if found:
+            self._take_readings(message, model, message.model_version, found)
+            self._take_segments(message, model, message.model_version, message, message.labels)
 
-    def _take_half(self, message: Prediction | Label) -> None:
-        name = message.model_name
-        if name not in self._late:
-            self._late[name] = LatePairs(self._plans.horizon, self._plans.waiting_limit)
-        keys = {each.key for each in self._plans.of_segments(name)}
+    def _take_half(self, message: Prediction | Label, model: _Model) -> None:
+        name, plans = message.model_name, self._plans
+        if isinstance(message, Prediction):  # its score says something before there is a label
+            self._take_readings(
+                message, model, message.model_version, readings(message, False, (), plans.of_scores(name))
+            )
+            self._take_segments(message, model, message.model_version, message, message.labels)
+        keys = {each.key for each in plans.of_segments(name)}
         labels = {key: value for key, value in message.labels.items() if key in keys}
-        if joined := self._late[name].take(message, labels, self._latest[name]):
-            found = outcome_readings(joined.outcomes, self._plans.of_outcomes(name))
-            self._take_readings(message, joined.version, found)
-            self._take_segments(message, joined.version, joined.outcomes, joined.labels)
+        if joined := model.late.take(message, labels, model.latest):
+            found = outcome_readings(joined.outcomes, plans.of_outcomes(name))
+            self._take_readings(message, model, joined.version, found)
+            self._take_segments(message, model, joined.version, joined.outcomes, joined.labels)
 
     def _take_readings(
-        self, message: Message, version_name: str, found: Sequence[Reading], moments: Sequence[float] = ()
+        self, message: Message | CompactOutcomes, model: _Model, version_name: str, found: Sequence[Reading]
     ) -> None:
-        """Values of each metric; `moments` are their times where each has one, else the message's holds for all."""
-        if not found:
-            return
-        version = self._version(message.model_name, version_name)
-        for metric, values in found:
-            times = moments if len(moments) == len(values) else [message.timestamp.timestamp()] * len(values)
-            self._add(version, SeriesKey(message.model_name, version_name, metric), times, values)
+        """Values of each metric of the whole."""
+        if found:
+            version = self._version(model, version_name)
+            for metric, values in found:
+                key = SeriesKey(message.model_name, version_name, metric)
+                self._add(version, key, _times(message, len(values)), values)
 
     def _take_segments(
         self,
         message: Message,
+        model: _Model,
         version_name: str,
         said: Message | JoinedOutcomes,
         labels: Mapping[str, str],
-        moments: Sequence[float] = (),
     ) -> None:
         """What a message says of segments, each a series of its own."""
-        name = message.model_name
-        for value, (label, metric, plan), values in segment_readings(said, labels, self._plans.of_segments(name)):
-            if self._may_have(name, (label, value)):
-                times = moments if len(moments) == len(values) else [message.timestamp.timestamp()] * len(values)
+        name, plans = message.model_name, self._plans.of_segments(message.model_name)
+        for value, (label, metric, plan), values in segment_readings(said, labels, plans):
+            version = self._version(model, version_name)
+            if self._may_have(model, (label, value)):
                 key = SeriesKey(name, version_name, metric, value, label)
-                self._add(self._version(name, version_name), key, times, values, plan)
+                self._add(version, key, _times(message, len(values)), values, plan)
 
-    def _may_have(self, model: str, segment: tuple[str, str]) -> bool:
+    def _may_have(self, model: _Model, segment: tuple[str, str]) -> bool:
         """Whether the monitor keeps series of this segment: it does of the first ones."""
-        known = {(key.label, key.segment) for version in self._models[model].values() for key in version if key.label}
+        known = {(key.label, key.segment) for version in model.versions.values() for key in version if key.label}
         return segment in known or len(known) < self._plans.segment_limit
 
     def _add(
@@ -263,18 +284,40 @@ class History:
         self._courses[key] = course
         return course
 
-    def _version(self, model: str, name: str) -> dict[SeriesKey, Course]:
-        versions = self._models.setdefault(model, {})
-        version = versions.pop(name, None)
-        versions[name] = version = {} if version is None else version
+    def _version(self, model: _Model, name: str) -> dict[SeriesKey, Course]:
+        """The series of this version, which is now the one seen last."""
+        versions = model.versions
+        last = next(reversed(versions), name)
+        if name in versions and last == name:
+            return versions[name]
+        if last != name:
+            model.seen[last] = model.latest
+        versions[name] = version = versions.pop(name, {})
         if len(versions) > MAX_VERSIONS:
-            self._drop(model, next(iter(versions)))
+            self._drop_oldest(model)
         return version
 
-    def _drop(self, model: str, version: str) -> None:
-        for course in self._models[model].pop(version).values():
+    def _drop_oldest(self, model: _Model) -> None:
+        name = next(iter(model.versions))
+        model.seen.pop(name, None)
+        for course in model.versions.pop(name).values():
             self._waiting -= course.settle(self.capacity)
             course.forget_window()
+
+    def _forget(self, name: str) -> None:
+        """A model that was retired begins anew if it comes back."""
+        if model := self._models.pop(name, None):
+            while model.versions:
+                self._drop_oldest(model)
+
+
+def _times(message: Message | CompactOutcomes, count: int) -> Sequence[float]:
+    """When each of `count` values of a message was: where each outcome has a time of its own, else the message's."""
+    if isinstance(message, CompactOutcomes):
+        return [message.timestamp] * count
+    if isinstance(message, Outcomes) and message.timestamps is not None and len(message.timestamps) == count:
+        return [moment.timestamp() for moment in message.timestamps]
+    return [message.timestamp.timestamp()] * count
 
 
 def _deviations(plan: Plan) -> float | None:
