@@ -10,7 +10,7 @@ import pytest
 from agents.backtest import backtest, compare_settings, summarise
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
-from schemas.compact import CompactMetrics
+from schemas.compact import CompactMessage
 from schemas.message import Message
 from streams.records import Headers, StoredRecord
 from tests.backtest.events import START, metrics
@@ -52,11 +52,11 @@ def test_the_source_is_read_once_and_each_record_decoded_once(monkeypatch: pytes
         begin(self, settings)
         one, many = self.decode, self.decode_many
 
-        def decode(value: bytes | None, headers: Headers = ()) -> Message | CompactMetrics:
+        def decode(value: bytes | None, headers: Headers = ()) -> Message | CompactMessage:
             decoded.append(value or b"")
             return one(value, headers)
 
-        def decode_many(values: Sequence[bytes]) -> Sequence[CompactMetrics] | None:
+        def decode_many(values: Sequence[bytes]) -> Sequence[CompactMessage] | None:
             found = many(values)
             decoded.extend(values if found is not None else ())
             return found
