@@ -19,7 +19,7 @@ CHROMIUM = next(
 )
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-logging=stderr",
-         "--window-size=1200,2400", "--virtual-time-budget=3000", "--dump-dom")  # fmt: skip
+         "--window-size=1200,6000", "--virtual-time-budget=3000", "--dump-dom")  # fmt: skip
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -33,7 +33,7 @@ def test_charts_are_drawn_and_the_console_stays_empty(tmp_path: Path) -> None:
     file.write_text(page(report_of([*FALL, *evil, *outcomes], windows=windows_around_the_fall())), encoding="utf-8")
     ran = subprocess.run(
         [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()],
-        capture_output=True, text=True, encoding="utf-8", timeout=60, check=True,
+        capture_output=True, text=True, encoding="utf-8", timeout=100, check=True,
     )  # fmt: skip
     assert "CONSOLE" not in ran.stderr
     dom = ran.stdout
