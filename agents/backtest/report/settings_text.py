@@ -11,7 +11,14 @@ from agents.settings import MonitorRule, RetrainRule, Settings
 
 #: What a backtest heeds, beside the rules.
 _HEEDED: Final = frozenset(
-    {"heartbeat_timeout", "label_horizon", "label_limit", "retrain_budget_per_hour", "segment_limit"}
+    {
+        "heartbeat_timeout",
+        "label_horizon",
+        "label_limit",
+        "retrain_budget_per_hour",
+        "segment_limit",
+        "version_retention",
+    }
 )
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
