@@ -42,9 +42,9 @@ def test_times_that_are_not_in_order_are_all_in_the_range() -> None:
 @pytest.mark.parametrize("together", [1, 7, 1000])
 def test_drift_and_breaches_tell_when_their_window_began_and_ended(together: int) -> None:
     asked = Settings(monitor=small().monitor, retrain=[{"min": {"accuracy": 0.6}}])
-    driven, messages = Driven(asked), accuracies([*CALM * 10, 0.5])
+    driven, messages = Driven(asked), accuracies([*CALM * 10, 0.9, 0.5])
     for first in range(0, len(messages), together):
         driven.feed(*messages[first : first + together])
     (drift,), (breach,) = of_type(DriftDetected, driven.outputs), of_type(ThresholdBreached, driven.outputs)
-    assert (drift.window.begin, drift.window.end) == (at(30), at(50))  # of 20 values, those numbered 31 to 50
+    assert (drift.window.begin, drift.window.end) == (at(32), at(51))  # of 20 values, those numbered 32 to 51
     assert breach.window == drift.window

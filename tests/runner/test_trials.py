@@ -104,6 +104,15 @@ def test_each_report_is_sent_and_none_twice_but_where_it_was_corrected(
     assert all(one != two for one, two in pairwise([value for at, value in sent if at == 0]))
 
 
+def test_a_report_that_is_corrected_while_it_is_sent_is_sent_again() -> None:
+    unsent = Unsent()
+    unsent.add(0, 0.5)
+    ((step, value),) = unsent.waiting
+    unsent.add(0, 0.6)
+    unsent.sent(step, value)
+    assert unsent.waiting == [(0, 0.6)]
+
+
 def test_a_pruned_trial_keeps_its_score_and_a_failed_one_has_none() -> None:
     trial = requested()
     pruned = result_of(trial, Ended(score=0.5, pruned=True, seconds=2.0))

@@ -365,7 +365,9 @@ def test_a_trial_that_runs_is_ended_by_what_it_reports_meanwhile(rule: dict[str,
     assert (order.trial_id, order.number, order.step) == (poor.trial_id, poor.number, 0)
     state, outputs = tuner.step(state, [event(reported(poor, 0, 0.1))])  # by the runner that has it now
     assert [(each.topic, each.key, each.message) for each in outputs] == [("trial-requests", poor.trial_id, order)]
-    state, published = apply(tuner, state, reported(poor, 1, 0.95), ended(poor, 0.95, pruned=True))
+    state, published = apply(tuner, state, reported(poor, 1, 0.95), reported(poor, 0, 0.1))
+    assert published == [order]  # it began anew elsewhere, and what it reported later here does not count yet
+    state, published = apply(tuner, state, ended(poor, 0.95, pruned=True))
     assert [result.state for result in only(published, TrialResult)] == [TrialState.PRUNED]
     assert [type(message) for message in published] == [TrialResult]
     assert apply(tuner, state, reported(poor, 0, 0.1))[1] == []

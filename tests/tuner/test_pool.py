@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -54,7 +55,11 @@ async def test_a_trial_that_misses_its_bound_ends_with_the_score_it_had(pool: Tr
 
 
 @pytest.mark.parametrize("at", [-1, 3])
-async def test_a_running_trials_reports_are_heard_and_it_can_be_asked_to_end(pool: TrialPool, at: int) -> None:
+async def test_a_running_trials_reports_are_heard_and_it_can_be_asked_to_end(
+    pool: TrialPool, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tempfile.mkdtemp()
+    monkeypatch.setattr(tempfile, "tempdir", folder)
     heard: list[tuple[int, float]] = []
 
     def hear(step: int, value: float) -> None:
@@ -69,6 +74,9 @@ async def test_a_running_trials_reports_are_heard_and_it_can_be_asked_to_end(poo
     assert (ended.pruned, ended.error) == (True, None)
     assert heard == [(step, float(step)) for step in range(len(heard))] == list(ended.reports.items())
     assert max(at, 0) <= len(heard) < 300
+    assert [path.name for path in Path(folder).glob("*/*")] == ["worker"]
+    await pool.close()
+    Path(folder).rmdir()  # it is empty
 
 
 async def test_a_sampler_is_asked_in_a_process(pool: TrialPool) -> None:
