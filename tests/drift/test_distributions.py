@@ -278,3 +278,10 @@ def test_without_scipy_detectors_with_bins_say_what_to_install(monkeypatch: pyte
     with pytest.raises(ValueError, match=r"psi needs scipy: install visutility-streams\[distributions\], or take ks"):
         make_detector("psi")
     assert make_detector("ks").name == "ks"
+
+
+def test_bins_that_the_reference_leaves_empty_do_not_raise_the_threshold() -> None:
+    reference = Chi2Reference.of(np.sort(np.arange(1_000) % 10 == 0).astype(np.float64), 10)
+    window = reference.encode(np.zeros(500))
+    assert len(reference.counts) == 4
+    assert reference.critical(window, 0.0, 0.001) == pytest.approx(stats.chi2.isf(0.001, 1))

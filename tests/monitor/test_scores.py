@@ -223,12 +223,10 @@ def test_the_fall_of_the_loans_accuracy_is_seen_without_a_label() -> None:
 
 def test_scores_of_a_segment_are_kept_by_themselves_too() -> None:
     watch = {"metric": "estimated_accuracy", "segment_by": "region", "detector": {"name": "cusum"}}
-    driven = Driven(Settings(monitor=[SMALL | watch]))
-    north = prediction(0, 0.9).model_copy(update={"labels": {"region": "north"}})
-    outcome = Outcomes(
-        model_name=MODEL, timestamp=at(1), y_true=[0], y_pred=[0], scores=[0.3], labels={"region": "north"}
-    )
-    driven.feed(north, prediction(2, 0.9), outcome)
-    (status, *_) = reversed(of_type(ModelStatus, driven.outputs))
-    (north_rule,) = status.rules
-    assert (north_rule.metric, north_rule.segment) == ("estimated_accuracy", "north")
+    north = {"region": "north"}
+    outcome = Outcomes(model_name=MODEL, timestamp=at(1), y_true=[0], y_pred=[0], scores=[0.3], labels=north)
+    for message in (prediction(0, 0.9).model_copy(update={"labels": north}), outcome):
+        driven = Driven(Settings(monitor=[SMALL | watch]))
+        driven.feed(prediction(0, 0.9), message)
+        *_, status = of_type(ModelStatus, driven.outputs)
+        assert [(rule.metric, rule.segment) for rule in status.rules] == [("estimated_accuracy", "north")]
