@@ -26,18 +26,41 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 /** Draws into `place`, or draws anew; what was zoomed stays zoomed. */
 export async function draw(place, { points, metric }, findings) {
   const library = await plotly();
-  const times = points.map((point) => point.timestamp);
-  const line = (y, more) => ({ x: times, y, type: "scatter", mode: "lines", hoverinfo: "skip", showlegend: false, ...more });
+  const values = { mode: "markers", marker: { size: 4, color: colour("faint"), opacity: 0.75 }, name: metric, hoverinfo: "x+y" };
   const traces = [
-    line(points.map((point) => point.mean + BAND * point.std), { line: { width: 0 } }),
-    line(points.map((point) => point.mean - BAND * point.std), { line: { width: 0 }, fill: "tonexty", fillcolor: rgba(colour("accent"), 0.15), name: `window mean ± ${BAND} s.d.`, showlegend: true }),
-    line(points.map((point) => point.value), { mode: "markers", marker: { size: 4, color: colour("faint"), opacity: 0.75 }, name: metric, showlegend: true, hoverinfo: "x+y" }),
-    line(points.map((point) => point.mean), { line: { width: 2, color: colour("accent") }, name: "window mean", showlegend: true, hoverinfo: "x+y" }),
+    ...runs(points).flatMap(window),
+    trace(points, (point) => point.value, values),
     marks(findings, "drift", "triangle-down"),
     marks(findings, "warning", "triangle-up"),
   ].filter(Boolean);
   await library.react(place, traces, layout(points), { responsive: true, displayModeBar: false });
   place.setAttribute("aria-label", summary(points, metric, findings));
+}
+
+const trace = (points, of, more) => ({
+  x: points.map((point) => point.timestamp), y: points.map(of), type: "scatter", mode: "lines", hoverinfo: "skip", ...more,
+});
+
+/** Values of one version after the other, the last twenty: each version has windows of its own. */
+function runs(points) {
+  const found = [];
+  for (const point of points) {
+    if (found.at(-1)?.at(-1).model_version === point.model_version) found.at(-1).push(point);
+    else found.push([point]);
+  }
+  return found.slice(-20);
+}
+
+/** The band and the mean of one run; the legend names them once. */
+function window(points, index) {
+  const once = { showlegend: index === 0 };
+  const edge = { line: { width: 0 }, showlegend: false };
+  const fill = { fill: "tonexty", fillcolor: rgba(colour("accent"), 0.15), line: { width: 0 }, name: `window mean ± ${BAND} s.d.`, legendgroup: "band" };
+  return [
+    trace(points, (point) => point.mean + BAND * point.std, edge),
+    trace(points, (point) => point.mean - BAND * point.std, { ...fill, ...once }),
+    trace(points, (point) => point.mean, { line: { width: 2, color: colour("accent") }, name: "window mean", legendgroup: "mean", hoverinfo: "x+y", ...once }),
+  ];
 }
 
 function marks(findings, severity, symbol) {

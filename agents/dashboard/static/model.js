@@ -57,7 +57,7 @@ export function modelPage(place, query, me) {
         due = null;
         waiting.forEach(load);
         waiting.clear();
-      }, 700);
+      }, 1000);
     },
     close: () => {
       clearTimeout(due);
@@ -77,7 +77,7 @@ function chartOf(name, place) {
   let latest = null;
   async function load() {
     try {
-      const wanted = { model_name: name, metric: choice.value, limit: 500 };
+      const wanted = { model_name: name, metric: choice.value, limit: 1000 };
       const [found, { findings }] = await Promise.all([ask("points", wanted), ask("findings", { model_name: name, limit: 50 })]);
       latest = [found, findings];
       const options = [...new Set([...found.metrics, ...(found.metric ? [found.metric] : [])])];

@@ -7,7 +7,7 @@ const ROWS = 50;
 const COLUMNS = [
   { name: "Model", sort: "name" },
   { name: "State", sort: "state" },
-  { name: "Window mean", sort: "mean", class: "number" },
+  { name: "Mean at change", sort: "mean", class: "number" },
   { name: "Window", class: "number extra" },
   { name: "Version", class: "extra" },
   { name: "Findings", sort: "findings", class: "number extra" },
