@@ -194,6 +194,20 @@ def test_a_label_of_one_metric_is_found_by_that_metric_alone() -> None:
     assert (auc.metric, len(auc.score.missed), auc.score.alarms) == ("extras.auc", 1, 0)
 
 
+def test_a_warning_is_no_alarm() -> None:
+    settings = Settings(monitor=[{"metric": "error", "detector": {"name": "ddm"}}])
+    time = START.isoformat()
+    wrong = [[0] * 9 + [1]] * 20 + [[0, 1, 1, 1, 1]] * 20
+    events = [
+        {"type": "outcomes", "model_name": "a", "timestamp": time, "y_true": [0] * len(y), "y_pred": y} for y in wrong
+    ]
+    timelines = Timelines()
+    drift = backtest(events, settings, observer=timelines).drift
+    assert {each["severity"] for each in drift} == {"warning", "drift"}
+    total = score_alarms(drift, parse_labels({"a": [200]}), timelines, Rules(0, "false")).total
+    assert total.alarms == sum(each["severity"] == "drift" for each in drift)
+
+
 def test_a_label_in_time_is_that_in_events() -> None:
     timelines = Timelines()
     result = backtest(fall("a"), WATCHED, observer=timelines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from agents.backtest import Rules, backtest, parse_labels
-from agents.backtest.scoring import Score
+from agents.backtest.scoring import Found, Score
 from agents.backtest.sweep import (
     NothingToSweep,
     SpaceError,
@@ -147,6 +148,10 @@ def candidate(number: int, false: int, missed: int = 0, waited: int = 0) -> Cand
 def test_of_those_alike_the_first_wins() -> None:
     one, other = candidate(1, 3), candidate(2, 3)
     assert best_of([one, other], 0) is one
+    assert best_of([one, candidate(3, 1, missed=1)], 0).number == 3
+    finds = replace(other, score=replace(other.score, found=[Found(LABELS.labels[0], 0, 5, 5.0)]))
+    assert best_of([candidate(3, 1, missed=1), finds], 1) is finds
+    assert best_of([candidate(3, 1, missed=1), finds], 2) is finds
     assert pareto_front([one, other]) == [one]
     assert pareto_front([candidate(1, 3, 1, 50), candidate(2, 5, 1, 20), candidate(3, 6, 1, 20)])[1].number == 2
 

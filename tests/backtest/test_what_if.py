@@ -75,12 +75,13 @@ def test_the_source_is_read_once_and_each_record_decoded_once(monkeypatch: pytes
 
 def test_records_with_headers_are_each_their_own() -> None:
     """The same bytes may be two messages."""
-    value = b'{"model_name": "a", "timestamp": "2026-03-01T00:00:00Z", "accuracy": 0.4}'
+    value = b'{"model_name": "a", "timestamp": "2026-03-01T00:00:00Z", "accuracy": 0.4, "error": "lost"}'
     records = [
         StoredRecord("f", 0, number, 0, None, value, (("ce_type", kind), ("ce_id", b"1"), ("ce_specversion", b"1.0")))
-        for number, kind in enumerate((b"metrics", b"heartbeat"))
+        for number, kind in enumerate((b"metrics", b"inference_failure"))
     ]
     together = compare_settings(records, SETTINGS[:2])
+    assert [alert["kind"] for alert in together[1].alerts] == ["inference_failure"]
     assert [without_times(each) for each in together] == [without_times(backtest(records, s)) for s in SETTINGS[:2]]
 
 
