@@ -95,9 +95,10 @@ class TrialPool:
             future.cancel()
         if self._pool is not None:
             await self._discard(self._pool)
-        if self._channels is not None:
-            asyncio.get_running_loop().remove_reader(self._channels.fileno())
-            self._channels.close()
+        channels, self._channels = self._channels, None
+        if channels is not None:
+            asyncio.get_running_loop().remove_reader(channels.fileno())
+            channels.close()
 
     async def _run(self, function: Callable[[C], Ended], call: C) -> Ended:
         problem: Exception = RuntimeError("it is closed")

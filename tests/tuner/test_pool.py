@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,18 @@ async def test_a_trial_that_misses_its_bound_ends_with_the_score_it_had(pool: Tr
     assert (await pool.run_trial(replace(trial(objective=f"{HERE}:prunable"), bounds={0: 0.4}, maximize=False))).pruned
 
 
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Tells what is in the folders among the temporary files."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield lambda: [path.name for path in Path(folder).glob("*/*")]
+
+
 @pytest.mark.parametrize("at", [-1, 3])
 async def test_a_running_trials_reports_are_heard_and_it_can_be_asked_to_end(
-    pool: TrialPool, at: int, monkeypatch: pytest.MonkeyPatch
+    pool: TrialPool, at: int, temporary: Callable[[], list[str]]
 ) -> None:
-    folder = tempfile.mkdtemp()
-    monkeypatch.setattr(tempfile, "tempdir", folder)
     heard: list[tuple[int, float]] = []
 
     def hear(step: int, value: float) -> None:
@@ -74,9 +80,9 @@ async def test_a_running_trials_reports_are_heard_and_it_can_be_asked_to_end(
     assert (ended.pruned, ended.error) == (True, None)
     assert heard == [(step, float(step)) for step in range(len(heard))] == list(ended.reports.items())
     assert max(at, 0) <= len(heard) < 300
-    assert [path.name for path in Path(folder).glob("*/*")] == ["worker"]  # noqa: ASYNC240 - nothing else runs here
+    assert temporary() == ["worker"]
     await pool.close()
-    Path(folder).rmdir()  # noqa: ASYNC240 - it is empty, or this fails
+    assert temporary() == []
 
 
 async def test_a_sampler_is_asked_in_a_process(pool: TrialPool) -> None:
