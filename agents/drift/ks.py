@@ -83,7 +83,8 @@ def p_value(n: int, m: int, difference: int) -> float:
     at = np.arange(rows + 1, dtype=np.float64)
     beyond = np.zeros(rows + 1)  # by i: of the paths to (i, step − i), the share that has been too far off
     for step in range(1, n + m + 1):
-        beyond[1:] = (at[1:] * beyond[:-1] + (step - at[1:]) * beyond[1:]) / step
+        last = min(step, rows) + 1  # no path has come further
+        beyond[1:last] = (at[1:last] * beyond[: last - 1] + (step - at[1:last]) * beyond[1:last]) / step
         low = (step * rows - difference) // (n + m)
         beyond[: max(0, low + 1)] = 1.0
         beyond[-(-(step * rows + difference) // (n + m)) :] = 1.0
