@@ -211,7 +211,7 @@ def test_a_study_ends_at_its_target_or_when_its_time_is_up(cluster: Cluster) -> 
             "[[tune]]",
             'objective = "tests.loop.objectives:traced"',
             "space = { x = { type = 'float_range', min = 0.0, max = 1.0 } }",
-            'trials = 1000\ntime_budget = "3s"',
+            'trials = 1000\ntime_budget = "8s"',
         ]
     )
     cluster.settings = cluster.settings.replace("[[tune]]", "[[tune]]\nmodels = 'quick'", 1)
@@ -220,7 +220,7 @@ def test_a_study_ends_at_its_target_or_when_its_time_is_up(cluster: Cluster) -> 
     cluster.wait_for("models", 4)
     reasons = {end["model_name"]: end["reason"] for end in ends(cluster)}
     assert "reached the target of -0.05" in reasons["quick"]
-    assert "its time of 3 s was up" in reasons["patient"]
+    assert "its time of 8 s was up" in reasons["patient"]
     best = max(trial["score"] for trial in results(cluster) if trial["model_name"] == "quick")
     assert best >= -0.05
     assert len(results(cluster)) < 500
