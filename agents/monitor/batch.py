@@ -18,9 +18,10 @@ import numpy as np
 from agents.drift import Verdict
 from agents.monitor.causes import cause_of
 from agents.monitor.columns import Columns, columns_of
+from agents.monitor.event_series import Results, event_window_of, means_of
 from agents.monitor.expiry import next_due, version_due
 from agents.monitor.late_labels import LateLabels
-from agents.monitor.outcomes import Outcomes
+from agents.monitor.outcomes import Outcomes, Values
 from agents.monitor.outputs import Publisher, Source, Value, WatchedSeries
 from agents.monitor.pending import Finding, Pending
 from agents.monitor.phases import follow
@@ -28,7 +29,7 @@ from agents.monitor.plan import Plan, Plans
 from agents.monitor.readings import Reading, notice_of, outcome_readings, readings, segment_readings
 from agents.monitor.segments import Segments, segment_name, value_in
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
-from agents.monitor.times import Times, microseconds
+from agents.monitor.times import Span, Times, microseconds
 from agents.monitor.watching import found_in
 from schemas.compact import CompactOutcomes
 from schemas.drift import ExternalDrift
@@ -37,10 +38,11 @@ from schemas.internal import OperatorAction
 from schemas.message import Message
 from schemas.metrics import Heartbeat, Label, Prediction
 from schemas.status import ModelState
+from streams.event_windows import EventWindow
 from streams.records import Output
 from streams.run import EventRun
 from streams.stage import Event, Input, Tick
-from streams.windows import Floats, Pushed, WindowHead
+from streams.windows import Floats, Pushed, Summary, WindowHead
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -108,7 +110,8 @@ class Batch:
         with_average = self._plans.wants_average(self._state.model)
         columns = columns_of(run.messages, with_average) if len(run) > 1 else None
         due = next_due(self._state, self._plans)
-        if columns is not None and (due is None or columns.latest < due):
+        quick = columns is not None and not self._plans.by_time(self._state.model)
+        if quick and columns is not None and (due is None or columns.latest < due):
             self._take_columns(columns, len(run) - 1)
             self._state.clock = run.clock
             return
@@ -165,6 +168,8 @@ class Batch:
         state.event_time = max(state.event_time, microseconds(message))
         self._late.expire(index, message)
         self._evict(index, state.event_time)
+        if self._plans.by_time(state.model):
+            self._complete_windows(index)
         if state.silent:
             state.silent = False
             self._note_silence(index, message.timestamp)
@@ -189,9 +194,9 @@ class Batch:
             self._note(index, partial(self._publish.alert, *notice, message.model_version, message.timestamp))
 
     def _count(self, index: int, kind: str, by: int) -> None:
-        """Move a count of the status, up or down by one, on account of an input."""
+        """Move a count of the status, up or down, on account of an input."""
         self._state.counts[kind] = self._state.counts.get(kind, 0) + by
-        (self._seen if by > 0 else self._gone).setdefault(kind, []).append(index)
+        (self._seen if by > 0 else self._gone).setdefault(kind, []).extend([index] * abs(by))
 
     def _take_half(self, index: int, message: Prediction | Label) -> None:
         """A prediction or a label; once both are there they are an outcome of the version that predicted."""
@@ -220,10 +225,40 @@ class Batch:
         for metric, values in found:
             if (pending := self._pending_of(index, version, metric)) is None:
                 self._note_cap(index, version_name, metric)
-                continue
-            pending.add(values, index, self._position)
-            self._position += len(values)
+            elif pending.plan.event is None:
+                pending.add(values, index, self._position)
+                self._position += len(values)
+            else:
+                self._take_timed(index, event_window_of(pending.series, pending.plan), values)
         return version
+
+    def _take_timed(self, index: int, window: EventWindow, values: Values) -> None:
+        """Put values into the pane of their time; those that come after it was complete are counted, and no more."""
+        window.complete(self._state.event_time)  # nothing, but of a series that has only begun
+        if not window.add(self._time(index), [float(value) for value in values]):
+            self._count(index, "late_values", len(values))
+
+    def _complete_windows(self, index: int) -> None:
+        """Take in the windows by event time that this input's time completes, each as one value of its series."""
+        for version in self._state.versions:
+            for metric, series in version.series.items():
+                plan = self._plans.of(self._state.model, metric)
+                if plan.event is None or series.panes is None or series.watched != plan.watched:
+                    continue  # of one whose settings have changed the next value says so
+                window = event_window_of(series, plan)
+                former = window.newest() if self._is_due(window) else None
+                if results := window.complete(self._state.event_time):
+                    pending = self._collecting(index, version, metric, plan, "", version.series)
+                    begins = not series.window.pushed and not pending.results
+                    pending.former = pending.former if pending.results else former
+                    pending.results += results
+                    pending.add([result.mean for result in results], index, self._position)
+                    self._position += len(results)
+                    if begins and plan.detector is not None:
+                        self._note(index, partial(self._change, version))
+
+    def _is_due(self, window: EventWindow) -> bool:
+        return window.due is not None and self._state.event_time >= window.due
 
     def _take_segments(
         self, index: int, version: Version, message: Message | Outcomes, labels: Mapping[str, str]
@@ -292,7 +327,7 @@ class Batch:
         series = known.get(metric)
         if series is None:
             series = known[metric] = self._begin(plan, self._state.retired)
-            if plan.detector is not None:
+            if plan.detector is not None and plan.event is None:
                 self._note(index, partial(self._change, version))
         elif series.window.size != plan.size or (series.watched and series.watched != plan.watched):
             self._note(index, partial(self._say_anew, index, version, _called(metric, segment), series))
@@ -343,13 +378,27 @@ class Batch:
 
     def _judge(self, pending: Pending) -> None:
         self._inherit(pending.version)
+        if pending.plan.event is not None:
+            self._judge_results(pending)
+            return
         plan, values, window = pending.plan, pending.values(), window_of(pending.series, self._parts)
         if not plan.is_measured:
             window.extend(values)
             return
         self._note_times(pending, window.pushed, len(values))
         pushed = pending.pushed = window.push_many(values)
-        fired, strayed = found_in(pending.series, plan, values, pushed)
+        self._judge_values(pending, values, pushed, pushed)
+
+    def _judge_results(self, pending: Pending) -> None:
+        """Of a window by event time the values are the means of panes."""
+        former = pending.former if pending.results else event_window_of(pending.series, pending.plan).newest()
+        pushed = pending.pushed = Results.of(pending.series, pending.results, former, self._parts)
+        self._judge_values(pending, means_of(pending.results), pushed, pushed.judged())
+
+    def _judge_values(self, pending: Pending, values: Floats, pushed: Pushed, judged: Pushed) -> None:
+        """What is found in values: `pushed` has the statistics to be told, `judged` those to compare values with."""
+        plan = pending.plan
+        fired, strayed = found_in(pending.series, plan, values, judged)
         if strayed is not None:
             self._note_at(pending, strayed, partial(self._say_strayed, pending, strayed, float(values[strayed])))
         for at, verdict in fired:
@@ -359,7 +408,7 @@ class Batch:
             self._judge_minimum(pending, values, pushed, plan.minimum)
         if plan.detector is not None:
             after_drift = pending.version.after_drift and not pending.segment
-            for at, phase in follow(pending.series, plan, values, pushed, fired, after_drift):
+            for at, phase in follow(pending.series, plan, values, judged, fired, after_drift):
                 pending.changes.append((pending.position(at), phase))
                 self._note_at(pending, at, partial(self._enter, pending, phase))
 
@@ -441,8 +490,12 @@ class Batch:
         self._publish.breach(self._source(pending.input(at)), value, minimum)
 
     def _value(self, pending: Pending, at: int, pushed: Pushed, value: float) -> Value:
-        place = pushed.before.pushed + at
-        span, number = pending.times.span(place, self._time(pending.input(at))), pending.numbers_from + at
+        number = pending.numbers_from + at
+        if pending.plan.event is not None:
+            begin, end = event_window_of(pending.series, pending.plan).span(pending.results[at].pane)
+            span = Span(begin, end)
+        else:
+            span = pending.times.span(pushed.before.pushed + at, self._time(pending.input(at)))
         version, segment = pending.version.name, value_in(pending.segment)
         return Value(version, pending.metric, segment, pending.plan, value, pushed.summary(at), number, span)
 
@@ -475,10 +528,22 @@ class Batch:
             if plan is None or plan.detector is None:
                 continue
             pending = self._pending.get((id(version), metric, segment))
-            window = pending.window_after(index) if pending else window_of(series, self._parts).summary()
+            window = pending.window_after(index) if pending else self._window(series, plan)
             if window is not None:
                 rules.append(WatchedSeries(metric, value_in(segment), plan, series.phase, window))
+        told = {rule.metric for rule in rules if not rule.segment}
+        for metric in self._plans.by_time(self._state.model):
+            if metric not in told:  # no window is complete yet
+                plan = self._plans.of(self._state.model, metric)
+                rules.append(WatchedSeries(metric, "", plan, ModelState.WARMING, None))
         return rules
+
+    def _window(self, series: Series, plan: Plan) -> Summary | None:
+        """The window of a series that nothing came for in this step."""
+        if plan.event is None:
+            return window_of(series, self._parts).summary()
+        newest = event_window_of(series, plan).newest()
+        return None if newest is None else newest.window
 
     def _plan_of(self, metric: str, segment: str) -> Plan | None:
         """What the settings ask of a series; None of a segment that they do not name any more."""

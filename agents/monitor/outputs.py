@@ -71,7 +71,7 @@ class WatchedSeries:
     segment: str
     plan: Plan
     phase: ModelState
-    window: Summary
+    window: Summary | None
 
 
 class Publisher:
@@ -148,7 +148,7 @@ class Publisher:
                 metric=rule.metric,
                 segment=rule.segment,
                 state=rule.phase,
-                window=summary_of(rule.plan, rule.window),
+                window=None if rule.window is None else summary_of(rule.plan, rule.window),
             )
             for rule in rules[:MAX_RULES]
         ]
@@ -220,7 +220,7 @@ def summary_of(plan: Plan, window: Summary, span: Span | None = None) -> WindowS
     if plan.is_root:
         window = _root(window)
     return WindowSummary(
-        size=plan.size,
+        size=plan.size if plan.event is None else window.count,
         count=window.count,
         mean=window.mean,
         std=window.std,

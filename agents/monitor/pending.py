@@ -13,6 +13,7 @@ from agents.monitor.plan import Plan
 from agents.monitor.state import Series, Version
 from agents.monitor.times import Times
 from schemas.status import ModelState
+from streams.event_windows import Result
 from streams.windows import Floats, Pushed, Summary
 
 _EMPTY: Final = np.empty(0)
@@ -24,7 +25,7 @@ class Pending:
 
     `numbers_from` is the number of the first value in the series, `times` when values of its window came, `segment` the
     name of its segment (empty: the whole). A column of values, one of each further input, may follow those that came
-    one by one.
+    one by one. Of a window by event time the values are those of `results`; `former` is the one before them.
     """
 
     version: Version
@@ -34,6 +35,8 @@ class Pending:
     numbers_from: int
     times: Times
     segment: str = ""
+    results: list[Result] = field(default_factory=list)
+    former: Result | None = None
     pushed: Pushed | None = None
     changes: list[tuple[int, ModelState]] = field(default_factory=list)
     #: Of what each input brought: the number of its first value here, the input, the position of that value.

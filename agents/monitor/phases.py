@@ -46,7 +46,7 @@ def follow(
     """(index, phase) of each change of phase in these values. Moves on `series` except its `phase`."""
     if (series.phase is ModelState.OK and not fired) or not len(values):
         return []
-    if series.phase is ModelState.WARMING and pushed.count[-1] < plan.min_samples and not fired:
+    if series.phase is ModelState.WARMING and pushed.count.max() < plan.min_samples and not fired:
         return []
     return _Walk(series, plan, pushed, dict(fired), after_drift).run(values)
 

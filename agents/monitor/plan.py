@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -58,6 +59,8 @@ class Plan:
     is_root: bool = False
     #: The class that precision and recall are of.
     positive: Scalar = 1
+    #: Of a window by event time: length of a pane, panes of a window, grace; lengths in microseconds.
+    event: tuple[int, int, int] | None = None
 
     @property
     def detector_name(self) -> str:
@@ -94,6 +97,7 @@ class Plans:
         self._plan = lru_cache(maxsize=65_536)(self._make_plan)
         self._outcomes = lru_cache(maxsize=65_536)(self._make_outcomes)
         self._segmented = lru_cache(maxsize=65_536)(self._make_segmented)
+        self._timed = [rule for rule in settings.monitor if rule.window.duration is not None]
         self._may_segment = any(rule.segment_by for rule in settings.monitor)
         self._scores = lru_cache(maxsize=65_536)(self._make_scores)
 
@@ -104,6 +108,13 @@ class Plans:
     def wants_average(self, model_name: str) -> bool:
         """Whether a rule asks for (precision + recall) / 2 of this model."""
         return self.of(model_name, AVERAGE_PRECISION_RECALL).minimum is not None
+
+    def by_time(self, model_name: str) -> Sequence[str]:
+        """The metrics of a model whose windows go by event time: then every record of it may complete one."""
+        if not self._timed:
+            return ()
+        metrics = dict.fromkeys(rule.metric for rule in self._timed if rule.matches(model_name))
+        return [metric for metric in metrics if self.of(model_name, metric).event is not None]
 
     def of_segments(self, model_name: str) -> tuple[SegmentPlan, ...]:
         """What is watched by segment of a model: for each metric and label the first rule that matches."""
@@ -149,7 +160,7 @@ class Plans:
         minimum = None if retrain is None else _minimum(retrain, metric)
         detector = None if watch is None else self._detectors[watch.name]
         return Plan(
-            size=window.size,
+            size=window.size if window.duration is None else max(window.panes, 2),
             min_samples=window.min_samples,
             rule="" if watch is None else watch.name,
             detector=detector,
@@ -170,7 +181,13 @@ class Plans:
             scoring=_scoring(metric, watch),
             is_root=metric == RMSE,
             positive=1 if watch is None else watch.positive,
+            event=None if window.duration is None else _event_plan(window),
         )
+
+
+def _event_plan(window: WindowSettings) -> tuple[int, int, int]:
+    microsecond = timedelta(microseconds=1)
+    return window.pane // microsecond, window.panes, window.grace // microsecond
 
 
 def _minimum(rule: RetrainRule, metric: str) -> float | None:
@@ -179,6 +196,8 @@ def _minimum(rule: RetrainRule, metric: str) -> float | None:
 
 def _watched(rule: MonitorRule) -> str:
     asked: tuple[object, ...] = (rule.window.size, rule.window.min_samples, *rule.detector_meant)
+    if rule.window.duration is not None:
+        asked += _event_plan(rule.window)
     if rule.positive != 1:  # left out where it is the default: what is watched already goes on
         asked += (rule.positive,)
     if (calibration := _calibration(rule)) is not None:

@@ -55,6 +55,8 @@ def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
         return 0
     if (state.waiting is not None or len(state.versions) > 1) and _is_anything_due(state, messages, plans):
         return 0
+    if plans.by_time(state.model):
+        return 0
     version = state.versions[-1]
     places = _places(tuple([value is None for value in _ratios(first)]), tuple(first.extras))
     lanes = _lanes(places, version, state.model, plans)

@@ -8,6 +8,7 @@ import msgspec
 
 from agents.monitor.joining import Waiting
 from schemas.status import ModelState
+from streams.event_windows import EventPanes
 from streams.parts import Parts
 from streams.windows import CountWindow, WindowHead
 
@@ -45,6 +46,7 @@ class Series(msgspec.Struct, array_like=True):
     other settings are noticed; empty: nothing. In drift, `calm` counts values in a row that speak for recovery, and
     `level` is the bound they keep. `detector` is what a detector remembers that does not judge by
     the window alone; empty: nothing. `times`: when the values of a window came that is measured, as far as it is kept.
+    `panes`: of a window by event time, of whose head `pushed` alone has a meaning: how many results there were.
     """
 
     window: WindowHead
@@ -56,6 +58,7 @@ class Series(msgspec.Struct, array_like=True):
     level: float = 0.0
     detector: Watching | bytes = b""
     times: bytes = b""
+    panes: EventPanes | None = None
 
 
 class Version(msgspec.Struct, array_like=True, eq=False):

@@ -78,6 +78,9 @@ def _false_is_none(value: object) -> object:
     return None if value is False else value
 
 
+#: Panes of a window by event time, and of its grace, at most: they are in the state.
+MOST_PANES = 100
+
 Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
 MetricName = Annotated[str, BeforeValidator(_metric_name)]
 Options = Annotated[dict[str, bool | int | float | str], Field(max_length=100)]
@@ -112,14 +115,45 @@ class Rule(Table):
 
 
 class WindowSettings(Table):
-    """A sliding window by count: `size` values are kept, and none is judged before `min_samples` are there."""
+    """A sliding window by count: `size` values are kept, and none is judged before `min_samples` are there.
+
+    With a `duration` it goes by event time: a window each `advance`, complete once the model's time is `grace` ahead.
+    """
 
     size: Annotated[int, Field(ge=2, le=1_000_000)] = 500
     min_samples: Annotated[int, Field(ge=2, le=1_000_000)] = 50
+    duration: PositiveDuration | None = None
+    advance: PositiveDuration | None = None
+    grace: Duration = timedelta(0)
+
+    @property
+    def panes(self) -> int:
+        """How many panes a window by event time has; 0 of one by count."""
+        return 0 if self.duration is None else self.duration // self.pane
+
+    @property
+    def pane(self) -> timedelta:
+        """The length of a pane: `advance`, by default a tenth of the duration."""
+        assert self.duration is not None, "a window by event time"
+        return self.duration / 10 if self.advance is None else self.advance
+
+    @model_validator(mode="after")
+    def _panes_fit(self) -> Self:
+        if self.duration is None:
+            if self.advance is not None or self.grace:
+                raise ValueError("expected a duration beside advance and grace")
+            return self
+        if "size" in self.model_fields_set:
+            raise ValueError("expected either size or duration")
+        if self.pane * self.panes != self.duration or not 1 <= self.panes <= MOST_PANES:
+            raise ValueError(f"expected a duration of 1 to {MOST_PANES} times advance")
+        if self.grace > MOST_PANES * self.pane:
+            raise ValueError(f"expected a grace of at most {MOST_PANES} times advance")
+        return self
 
     @model_validator(mode="after")
     def _warm_up_fits(self) -> Self:
-        if self.min_samples > self.size:
+        if self.duration is None and self.min_samples > self.size:
             raise ValueError(f"expected min_samples <= size, got min_samples {self.min_samples} and size {self.size}")
         return self
 
@@ -184,6 +218,14 @@ class MonitorRule(Rule):
                 raise ValueError(f'expected the metric "estimated_accuracy" beside it, got {info.data["metric"]!r}')
             fitted(calibration.file, calibration.score, calibration.label, info.data["positive"])
         return calibration
+
+    @model_validator(mode="after")
+    def _event_time_fits(self) -> Self:
+        if self.window.duration is not None and self.segment_by is not None:
+            raise ValueError("expected either segment_by or a window with a duration")
+        if self.window.panes == 1 and self.detector_meant[0] == "z_score":
+            raise ValueError("z_score compares the newest pane with its window: expected an advance below the duration")
+        return self
 
     @property
     def higher_wins(self) -> bool:

@@ -23,6 +23,11 @@ SETTINGS = Settings(
         {"metric": "error", "window": {"size": 6, "min_samples": 3}, "detector": {"threshold": 1.5}},
         {"metric": "recall", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
         {"segment_by": "region", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.1}},
+        {
+            "metric": "precision",
+            "window": {"duration": "20s", "advance": "5s", "grace": "10s", "min_samples": 2},
+            "detector": {"threshold": 1.0},
+        },
         {"segment_by": "region", "metric": "error", "detector": {"name": "ddm", "warm_start": 3}},
         {"metric": "rmse", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
     ],
@@ -94,6 +99,7 @@ def assert_split_makes_no_difference(items: list[Message | int], cuts: list[int]
         pieces.step(inputs[begin:end])
     assert pieces.outputs == whole.outputs
     assert pieces.data == whole.data
+    assert pieces.table == whole.table
     if not any(isinstance(item, OperatorAction) and item.action == "retire" for item in items):
         ids = [output.message.event_id for output in whole.outputs if output.message]
         assert len(set(ids)) == len(ids)

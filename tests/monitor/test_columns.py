@@ -36,6 +36,13 @@ REMEMBERS = Settings(
     ],
 )
 
+#: Nothing is said of calm values, but what waits and versions that went away go soon.
+FORGETS = Settings(
+    monitor=[{"metric": "precision"}, {"metric": "error", "window": {"size": 5, "min_samples": 2}}],
+    label_horizon="4s",
+    version_retention="5s",
+)
+
 ratios = st.sampled_from([0.1, 0.5, 0.8, 0.9, 1])
 messages = st.fixed_dictionaries(
     {"accuracy": ratios},
@@ -50,8 +57,17 @@ messages = st.fixed_dictionaries(
 )
 # Mostly alike, as fleets send them, so that columns are made; and now and then anything.
 retirements = st.just({"type": "operator_action", "action": "retire", "actor": "ann"})
+halves = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["prediction", "label"]),
+        "prediction_id": st.sampled_from("abc"),
+        "y_pred": st.just(1),
+        "y_true": st.just(0),
+    }
+)
 streams = st.one_of(
     st.lists(messages, max_size=40),
+    st.lists(messages.map(lambda m: {"accuracy": m["accuracy"]}) | halves, max_size=40),
     st.lists(messages | retirements, max_size=20),
     st.lists(messages.map(lambda m: {"accuracy": m["accuracy"]})),
 )

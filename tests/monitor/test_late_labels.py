@@ -97,6 +97,14 @@ def test_a_label_comes_too_late_once_the_models_time_is_a_horizon_further_on() -
         assert counts(driven) == {"joined": 1} if joined else {"expired_predictions": 1, "unmatched_labels": 1}
 
 
+def test_a_label_is_too_late_although_there_was_no_time_yet_to_remove_what_it_would_have_joined() -> None:
+    driven = Driven(Settings(label_horizon="1h"))
+    driven.feed(*(prediction(f"p{number}") for number in range(40)), label("p39", 1, HOUR + 1))
+    assert counts(driven) == {"expired_predictions": 17, "unmatched_predictions": 23, "unmatched_labels": 1}
+    driven.feed(label("x", 1, HOUR + 2), label("y", 1, HOUR + 3))
+    assert driven.state.counts["expired_predictions"] == 40
+
+
 def test_expiry_is_told_with_a_status_that_shows_the_counts() -> None:
     driven = Driven(Settings(label_horizon="1h"))
     driven.feed(*(prediction(f"p{number}", second=number) for number in range(30)), label("x", 1, 40))
@@ -126,6 +134,7 @@ def test_of_a_model_with_heartbeats_time_without_records_expires_too_a_bounded_n
         assert driven.deadline <= tick
         driven.feed(Tick(tick))
         assert driven.state.counts["unmatched_predictions"] == left
+        assert driven.deadline is None or driven.deadline > tick
     assert driven.deadline is None
 
 

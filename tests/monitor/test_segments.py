@@ -86,13 +86,13 @@ def test_the_status_tells_each_segment_and_is_the_worst_of_them() -> None:
 
 def test_segments_beyond_the_limit_are_told_once_and_the_others_go_on() -> None:
     driven = Driven(Settings(monitor=[RULE | {"segment_by": "device"}], segment_limit=2))
-    driven.feed(*(accuracy(0.9, second, device=f"d{second % 4}") for second in range(12)))
-    driven.feed(*(accuracy(0.9, second, "2", device=f"d{second % 4}") for second in range(12, 20)))
+    driven.feed(*(accuracy(0.9, second, device=f"d{second % 4}") for second in range(400)))
+    driven.feed(*(accuracy(0.9, second, "2", device=f"d{second % 4}") for second in range(400, 420)))
     (alert,) = of_type(Alert, driven.outputs)
     assert (alert.kind, alert.timestamp) == ("segment_limit", at(2))
     assert "'d2'" in alert.message
     assert {rule.segment for rule in of_type(ModelStatus, driven.outputs)[-1].rules} == {"d0", "d1"}
-    driven.feed(OperatorAction(model_name=MODEL, timestamp=at(30), action="retire", actor="ann"))
+    driven.feed(OperatorAction(model_name=MODEL, timestamp=at(500), action="retire", actor="ann"))
     assert alerts(driven.outputs)[-1] == ("segment_limit", "info", "resolved")
     assert driven.table == {}
 
