@@ -231,6 +231,15 @@ def test_windows_of_outcome_metrics_have_the_numbers_that_scikit_learn_gives() -
     )
 
 
+def test_a_finding_of_rmse_is_in_the_unit_of_the_errors() -> None:
+    driven = Driven(Settings(monitor=[{"metric": "rmse", "window": {"size": 20, "min_samples": 5}}]))
+    common: dict[str, Any] = {"model_name": MODEL, "model_version": "1", "timestamp": at(0)}
+    driven.feed(Outcomes(**common, y_true=[0.0] * 20, y_pred=[*[1.0, 2.0] * 9, 1.0, 40.0]))
+    (drift,) = of_type(DriftDetected, driven.outputs)
+    assert (drift.value, drift.window.max, drift.window.min) == (40.0, 40.0, 1.0)
+    assert drift.window.mean == pytest.approx(((9 * 5 + 1 + 1_600) / 20) ** 0.5)
+
+
 def test_precision_is_of_the_class_that_the_rule_names() -> None:
     driven = Driven(Settings(monitor=[{"metric": "outcomes.precision", "positive": "fraud"}]))
     common: dict[str, Any] = {"model_name": MODEL, "model_version": "1", "timestamp": at(0)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.settings import Settings
 from schemas.alerts import Alert
-from schemas.drift import DriftDetected
+from schemas.drift import DriftDetected, ThresholdBreached
 from schemas.internal import OperatorAction
 from schemas.message import Message
 from schemas.metrics import Label, Metrics, Outcomes, Prediction
@@ -66,6 +66,14 @@ def test_the_whole_is_watched_as_if_there_were_no_segments() -> None:
     plain.feed(*traffic())
     assert drifts(driven, "whole") == drifts(plain, "whole") != []
     assert driven.state.versions[0].series["accuracy"].window == plain.state.versions[0].series["accuracy"].window
+
+
+def test_a_minimum_is_of_the_whole() -> None:
+    asked = Settings(monitor=[RULE | {"segment_by": "region"}], retrain=[{"min": {"accuracy": 0.8}}])
+    driven = Driven(asked)
+    driven.feed(accuracy(0.7, 0, region="eu"))
+    (breach,) = of_type(ThresholdBreached, driven.outputs)
+    assert breach.segment == ""
 
 
 def test_the_status_tells_each_segment_and_is_the_worst_of_them() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import FORMAT
+from agents.monitor.state import FORMAT, FORMER, MonitorState, Version, decode_state, encode_state
 from agents.settings import Settings
 from streams.parts import MemoryTable
 from streams.processor import Processor
@@ -119,3 +119,9 @@ def test_a_state_of_format_2_goes_on_as_it_would_have_there() -> None:
     assert len(said) == 10
     assert hashlib.sha256(json.dumps(said).encode()).hexdigest() == SAID_IN_FORMAT_2
     assert table[b"m"][:1] == FORMAT
+
+
+def test_versions_of_a_former_format_count_as_seen_when_it_was_written() -> None:
+    state = MonitorState("m", [Version("1"), Version("2")], event_time=7)
+    read = decode_state(FORMER + encode_state(state)[1:])
+    assert [version.seen for version in read.versions] == [7, 0]

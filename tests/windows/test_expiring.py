@@ -39,6 +39,7 @@ def test_what_entered_first_goes_first_and_restarts_make_no_difference(
             entered, oldest = queue.pop(0)
             expected = held.pop(oldest)[1] if oldest in held and held[oldest][0] == entered else None
             assert expiring.take_oldest() == expected
+            assert expiring.get(oldest) == held.get(oldest)
         elif action == "replace" and name in held:
             held[name] = held[name][0], value
             expiring.replace(name, *held[name])
