@@ -58,7 +58,7 @@ class Batch:
         self._state, self._inputs, self._plans, self._timeout = state, inputs, plans, timeout_ms
         #: The counts before this step, and by which inputs they went up, and down.
         self._counts, self._seen, self._gone = dict(state.counts), dict[str, list[int]](), dict[str, list[int]]()
-        self._late = LateLabels(model, plans, self._count, self._tell)
+        self._late = LateLabels(model, plans)
         self._position = 0
         self._segments = Segments(model, plans.segment_limit)
         #: By version, metric and segment.
@@ -128,7 +128,7 @@ class Batch:
         due = next_due(state, self._plans)
         if state.silent or (due is not None and time >= due):
             return False
-        self._count(index, "outcomes", 1)
+        self.count(index, "outcomes", 1)
         state.clock, state.event_time, state.last_version = clock, time, message.model_version
         if found := readings(message, False, self._plans.of_outcomes(state.model), self._plans.of_scores(state.model)):
             self._take_readings(index, message.model_version, found)
@@ -152,7 +152,7 @@ class Batch:
 
     def _take_tick(self, index: int, tick: Tick) -> None:
         state, elapsed = self._state, tick.clock - self._state.clock
-        self._late.expire_by(index, tick)
+        self._late.expire_by(self, index, tick)
         self._evict(index, state.event_time + elapsed * 1_000)
         if state.sends_heartbeats and not state.silent and elapsed >= self._timeout:
             state.silent = True
@@ -163,10 +163,10 @@ class Batch:
         if isinstance(message, OperatorAction) and message.action == "retire":
             self.retired = index
             return
-        self._count(index, message.type, 1)
+        self.count(index, message.type, 1)
         state.clock = event.clock
         state.event_time = max(state.event_time, microseconds(message))
-        self._late.expire(index, message)
+        self._late.expire(self, index, message)
         self._evict(index, state.event_time)
         if self._plans.by_time(state.model):
             self._complete_windows(index)
@@ -193,7 +193,7 @@ class Batch:
         elif notice := notice_of(message):
             self._note(index, partial(self._publish.alert, *notice, message.model_version, message.timestamp))
 
-    def _count(self, index: int, kind: str, by: int) -> None:
+    def count(self, index: int, kind: str, by: int) -> None:
         """Move a count of the status, up or down, on account of an input."""
         self._state.counts[kind] = self._state.counts.get(kind, 0) + by
         (self._seen if by > 0 else self._gone).setdefault(kind, []).extend([index] * abs(by))
@@ -203,7 +203,7 @@ class Batch:
         if isinstance(message, Prediction):
             self._state.last_version = message.model_version
             self._take_scores(index, message)
-        if joined := self._late.take(index, message):
+        if joined := self._late.take(self, index, message):
             wanted = self._plans.of_outcomes(self._state.model)
             version = self._take_readings(index, joined.version, outcome_readings(joined.outcomes, wanted))
             self._take_segments(index, version, joined.outcomes, joined.labels)
@@ -216,7 +216,8 @@ class Batch:
             version = self._take_readings(index, message.model_version, found)
             self._take_segments(index, version, message, labels)
 
-    def _tell(self, index: int, kind: str, text: str, version: str, time: datetime) -> None:
+    def tell(self, index: int, kind: str, text: str, version: str, time: datetime) -> None:
+        """Note an alert, and the status that goes with it."""
         latest = self._state.versions[-1] if self._state.versions else Version(version)
         self._note(index, partial(self._say_waiting, index, kind, text, latest, time))
 
@@ -236,7 +237,7 @@ class Batch:
         """Put values into the pane of their time; those that come after it was complete are counted, and no more."""
         window.complete(self._state.event_time)  # nothing, but of a series that has only begun
         if not window.add(self._time(index), [float(value) for value in values]):
-            self._count(index, "late_values", len(values))
+            self.count(index, "late_values", len(values))
 
     def _complete_windows(self, index: int) -> None:
         """Take in the windows by event time that this input's time completes, each as one value of its series."""
@@ -298,7 +299,7 @@ class Batch:
         """Forget the versions that have not been seen for too long at the model's time `now`."""
         while (due := version_due(self._state, self._plans)) is not None and now >= due:
             self._drop_oldest_version()
-            self._count(index, "evicted_versions", 1)
+            self.count(index, "evicted_versions", 1)
 
     def _drop_oldest_version(self) -> None:
         """Forget the version seen longest ago; series that begin from now on are numbered beyond its own."""
@@ -455,6 +456,7 @@ class Batch:
             if last and self._changed is not None:
                 time = self._source(finding.input).message.timestamp
                 self._say_status(finding.input, self._changed, time)
+        self._findings.clear()  # they refer to this: without them nothing holds a fetch's records for the collector
 
     def _change(self, version: Version) -> None:
         self._changed = version

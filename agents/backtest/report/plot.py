@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
     chosen = charted(models, MOST_CHARTS)
     charts = [(model, of, courses) for model in models if model.name in chosen for of, courses in model.charts.items()]
     total = sum(len(model.charts) for model in models)
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    with matplotlib.rc_context(cast(Any, _STYLE)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name may have characters that the font lacks
         figure = Figure(figsize=(11, 1.1 + 2.1 * max(1, len(charts))), layout="constrained")
         FigureCanvasAgg(figure)
