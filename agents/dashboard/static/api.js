@@ -55,7 +55,7 @@ async function answered(response) {
  * A browser has six connections to a server, for all its tabs: a tab that nobody sees lets go of its own.
  */
 export async function follow(changed, connected, unknown) {
-  for (let wait = 1000; ; wait = Math.min(wait * 2, 10000)) {
+  for (let wait = 1000; ; wait = Math.min(wait * 2, 4000)) {
     await seen();
     const leaving = new AbortController();
     const leave = () => document.hidden && leaving.abort();
