@@ -152,6 +152,10 @@ def _tell_errors_in_one_line(app: FastAPI) -> None:
     async def _wrong(_: Request, problem: OrderInvalid) -> Response:
         return JSONResponse({"error": str(problem)}, 422)
 
+    @app.exception_handler(Exception)
+    async def _unexpected(_: Request, problem: Exception) -> Response:
+        return JSONResponse({"error": "something unexpected went wrong; the dashboard's log says what"}, 500)
+
     @app.exception_handler(Unavailable)
     @app.exception_handler(TooManyListeners)
     async def _unavailable(_: Request, problem: Exception) -> Response:

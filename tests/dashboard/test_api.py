@@ -205,7 +205,13 @@ def test_a_dead_letter_is_sent_in_again_as_it_was(ada: Client, source: MemorySou
 
 @pytest.mark.parametrize(
     "unfit",
-    [letter(3, b"x" * 600_000), letter(4, topic="other.metrics"), letter(5, topic="v.audit"), letter(6, topic="v.x")],
+    [
+        letter(3, b"x" * 600_000),
+        letter(4, topic="other.metrics"),
+        letter(5, topic="v.audit"),
+        letter(6, topic="v.x"),
+        letter(7, topic="metrics"),
+    ],
 )
 def test_a_dead_letter_goes_nowhere_but_where_records_of_ours_come_from(
     unfit: Message, ada: Client, source: MemorySource
@@ -245,7 +251,13 @@ def test_a_body_larger_than_any_action_needs_is_refused(ada: Client, source: Mem
     assert ada.act("retrain", model_name=MODEL, note="n" * 70_000).status == 413
     chunked = {"content-type": "application/json", "transfer-encoding": "chunked", "authorization": "Bearer ada's"}
     connection = http.client.HTTPConnection("127.0.0.1", ada.port, timeout=10)
-    connection.request("POST", "/api/v1/actions/retrain", iter([b"x" * 70_000]), chunked, encode_chunked=True)
+    connection.request(
+        "POST",
+        "/api/v1/actions/retrain",
+        iter([b'{"model_name": "digits"', b" " * 70_000, b"}"]),
+        chunked,
+        encode_chunked=True,
+    )
     assert connection.getresponse().status >= 400
     connection.close()
     assert source.published == []
