@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,3 +119,22 @@ def test_what_fleets_send_nearly_always_is_taken_in_columns() -> None:
     assert columns.latest == 1_700_000_002_000_000
     labelled = stage.decode(records([{"accuracy": 0.9, "labels": {"region": "eu"}}])[0].value, ())
     assert columns_of([*decoded, labelled], with_average=False) is None
+
+
+#: What waits and a former version are to go while nothing but calm values come; and windows by event time are complete.
+TIMED = Settings(monitor=[{"window": {"duration": "20s", "min_samples": 2}}], label_horizon="9s")
+
+
+@pytest.mark.parametrize("together", [7, 60])
+@pytest.mark.parametrize("asked", [FORGETS, TIMED], ids=["forgets", "by event time"])
+def test_what_time_brings_about_is_not_passed_over(asked: Settings, together: int) -> None:
+    calm: list[dict[str, Any]] = [{"accuracy": 0.9 + at % 7 / 100} for at in range(130)]
+    calm[5] = {"type": "prediction", "prediction_id": "a", "y_pred": 1}
+    stored = records([message | {"model_version": "1" if at < 3 else "2"} for at, message in enumerate(calm)])
+    table = MemoryTable()
+    processor, found = Processor(MonitorStage(asked), 0, 1, table), list[Output | Forward]()
+    for begin in (0, *range(10, len(stored), together)):
+        found += processor.process(stored[begin : 10 if not begin else begin + together])
+        expected_state, expected = one_by_one(stored[: 10 if not begin else begin + together], asked)
+        assert found == expected
+        assert table.get(b"m") == expected_state
