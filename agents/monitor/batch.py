@@ -126,7 +126,7 @@ class Batch:
         """What `_take_event` does, for outcomes that have no other consequence; False, and nothing, for others."""
         state, time = self._state, max(self._state.event_time, microseconds(message))
         due = next_due(state, self._plans)
-        if state.silent or (due is not None and time >= due):
+        if state.silent or (due is not None and time >= due) or self._plans.by_time(state.model):
             return False
         self.count(index, "outcomes", 1)
         state.clock, state.event_time, state.last_version = clock, time, message.model_version

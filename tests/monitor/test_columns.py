@@ -122,13 +122,22 @@ def test_what_fleets_send_nearly_always_is_taken_in_columns() -> None:
 
 
 #: What waits and a former version are to go while nothing but calm values come; and windows by event time are complete.
-TIMED = Settings(monitor=[{"window": {"duration": "20s", "min_samples": 2}}], label_horizon="9s")
+TIMED = Settings(
+    monitor=[{"metric": metric, "window": {"duration": "20s", "min_samples": 2}} for metric in ("accuracy", "error")],
+    label_horizon="9s",
+)
+
+KINDS: dict[str, list[dict[str, Any]]] = {
+    "metrics": [{"accuracy": 0.9 + at % 7 / 100} for at in range(130)],
+    "outcomes": [{"type": "outcomes", "y_true": [1, 0], "y_pred": [1, int(at % 7 == 0)]} for at in range(130)],
+}
 
 
 @pytest.mark.parametrize("together", [7, 60])
 @pytest.mark.parametrize("asked", [FORGETS, TIMED], ids=["forgets", "by event time"])
-def test_what_time_brings_about_is_not_passed_over(asked: Settings, together: int) -> None:
-    calm: list[dict[str, Any]] = [{"accuracy": 0.9 + at % 7 / 100} for at in range(130)]
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_time_brings_about_is_not_passed_over(kind: str, asked: Settings, together: int) -> None:
+    calm = list(KINDS[kind])
     calm[5] = {"type": "prediction", "prediction_id": "a", "y_pred": 1}
     stored = records([message | {"model_version": "1" if at < 3 else "2"} for at, message in enumerate(calm)])
     table = MemoryTable()
