@@ -18,6 +18,7 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
+from benchmarks.backtest import backtest
 from benchmarks.calibration import calibration
 from benchmarks.dashboard import dashboard
 from benchmarks.detectors import detectors
@@ -67,6 +68,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "dashboard": Benchmark(
         "the dashboard's API while records stream, and what it costs the monitor", 500_000, dashboard
     ),
+    "backtest": Benchmark("events a second of a backtest, beside the live worker", 1_000_000, backtest),
     "samplers": LocalBenchmark(
         "trials until two well-known functions are close to their minimum, by sampler", 1, lambda run: samplers(run.say)
     ),

@@ -55,19 +55,22 @@ def message(number: int, name: str, accuracy: float) -> bytes:
     return (_VALUE % (number, name, _START + number * _STEP, accuracy)).encode()
 
 
-def outcomes(models: Iterator[str], seed: int = 7) -> Pairs:
+def outcomes(models: Iterator[str], seed: int = 7, *, scores: bool = False) -> Pairs:
     """One `outcomes` message for each name: PER_MESSAGE labelled predictions of ten classes, of which 7 % are wrong."""
     rng = random.Random(seed)
-    bodies = [_outcomes_body(rng) for _ in range(100)]
+    bodies = [_outcomes_body(rng, scores) for _ in range(100)]
     for number, name in enumerate(models):
         head = f'{{"type": "outcomes", "model_name": "{name}", "timestamp": {_START + number * _STEP:.2f}, '
         yield name.encode(), (head + bodies[number % len(bodies)]).encode()
 
 
-def _outcomes_body(rng: random.Random) -> str:
+def _outcomes_body(rng: random.Random, with_scores: bool) -> str:
     labels = rng.choices(range(10), k=PER_MESSAGE)
     predicted = [label if rng.random() > 0.07 else (label + 1) % 10 for label in labels]
-    return json.dumps({"y_true": labels, "y_pred": predicted})[1:]
+    columns: dict[str, list[int] | list[float]] = {"y_true": labels, "y_pred": predicted}
+    if with_scores:
+        columns["scores"] = [round(rng.random(), 4) for _ in labels]
+    return json.dumps(columns)[1:]
 
 
 def states(settings: Settings, models: Sequence[str], values: int, *, accuracy_only: bool = False) -> Pairs:

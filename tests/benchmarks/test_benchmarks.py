@@ -24,7 +24,7 @@ from benchmarks.state import CASES as STATES
 from benchmarks.state import state
 from benchmarks.throughput import OURS, compared
 from benchmarks.traffic import PER_MESSAGE, in_turn, metrics, outcomes, states, zipf
-from schemas.metrics import Outcomes
+from schemas.compact import CompactOutcomes
 from streams.brokers.broker import Broker
 from streams.partitioner import partition_of
 from streams.parts import MemoryTable
@@ -57,7 +57,7 @@ def test_the_monitor_accepts_every_message_that_is_sent() -> None:
 def test_an_outcomes_message_holds_as_many_outcomes_as_are_counted() -> None:
     ((_, value),) = outcomes(in_turn(1))
     message = MonitorStage(Settings()).decode(value, ())
-    assert isinstance(message, Outcomes)
+    assert isinstance(message, CompactOutcomes)
     assert len(message.y_true) == len(message.y_pred) == PER_MESSAGE
 
 

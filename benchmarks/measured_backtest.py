@@ -1,0 +1,33 @@
+"""One backtest in a process of its own: `python -m benchmarks.measured_backtest FILE PROCESSES`.
+
+Prints the result as one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from agents.backtest import backtest, open_source
+from agents.settings import MonitorRule, Settings
+
+
+def main(file: str, processes: str) -> None:
+    """Run the monitor of the throughput benchmark over a file."""
+    rule = MonitorRule.model_validate({"detector": {"name": "z_score", "threshold": 6.0}})
+    begin = time.process_time()
+    result = backtest(open_source(Path(file)), Settings(monitor=[rule]), processes=int(processes))
+    document = {
+        "records": result.events_read,
+        "seconds": result.elapsed_seconds,
+        "cpu_seconds": time.process_time() - begin,
+        "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
