@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST_BODY: Final = 64 * 1024
+LARGEST_BODY: Final = 256 * 1024
+"""More than the longest note takes, each of its characters written as two escapes."""
 
 #: Scripts come from here alone. The charts' library sets styles as it draws, so styles may be inline.
 POLICY: Final = (

@@ -248,13 +248,13 @@ def test_what_cannot_be_done_is_refused_in_one_line(
 
 
 def test_a_body_larger_than_any_action_needs_is_refused(ada: Client, source: MemorySource) -> None:
-    assert ada.act("retrain", model_name=MODEL, note="n" * 70_000).status == 413
+    assert ada.act("retrain", model_name=MODEL, note="n" * 300_000).status == 413
     chunked = {"content-type": "application/json", "transfer-encoding": "chunked", "authorization": "Bearer ada's"}
     connection = http.client.HTTPConnection("127.0.0.1", ada.port, timeout=10)
     connection.request(
         "POST",
         "/api/v1/actions/retrain",
-        iter([b'{"model_name": "digits"', b" " * 70_000, b"}"]),
+        iter([b'{"model_name": "digits"', b" " * 300_000, b"}"]),
         chunked,
         encode_chunked=True,
     )
