@@ -138,8 +138,8 @@ KINDS: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_time_brings_about_is_not_passed_over(kind: str, asked: Settings, together: int) -> None:
     calm = list(KINDS[kind])
-    calm[5] = {"type": "prediction", "prediction_id": "a", "y_pred": 1}
-    stored = records([message | {"model_version": "1" if at < 3 else "2"} for at, message in enumerate(calm)])
+    calm[8] = {"type": "prediction", "prediction_id": "a", "y_pred": 1}
+    stored = records([message | {"model_version": "1" if at < 7 else "2"} for at, message in enumerate(calm)])
     table = MemoryTable()
     processor, found = Processor(MonitorStage(asked), 0, 1, table), list[Output | Forward]()
     for begin in (0, *range(10, len(stored), together)):

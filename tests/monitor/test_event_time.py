@@ -150,3 +150,14 @@ def test_the_state_does_not_grow_with_what_comes_into_a_pane() -> None:
 def test_windows_that_make_no_sense_are_refused_with_the_reason(window: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         rules(window)
+
+
+def test_a_status_in_between_tells_the_window_that_was_complete_last() -> None:
+    other = {"metric": "f1_score", "window": {"size": 20, "min_samples": 5}}
+    driven = Driven(Settings(monitor=[{"window": SLIDING}, other]))
+    driven.feed(*(metrics(second, accuracy=0.9 + second % 7 / 100, f1_score=0.9) for second in range(300)))
+    driven.feed(metrics(299.5, accuracy=0.5, f1_score=0.1))  # no pane is complete by this one
+    last = of_type(ModelStatus, driven.outputs)[-1]
+    windows = {rule.metric: rule.window for rule in last.rules}
+    assert windows["accuracy"] is not None
+    assert (last.timestamp, windows["accuracy"].count, windows["accuracy"].max) == (at(299.5), 120, 0.96)
