@@ -20,7 +20,7 @@ from schemas.metrics import Heartbeat
 from streams.decoding import Decoded, decode_batch
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, ListedRecords, Output, Record, StoredRecord
+from streams.records import Forward, ListedRecords, Output, Record, RecordBatch, StoredRecord
 from streams.stage import Compact, Input, Stage
 
 Milliseconds = NDArray[np.int64]
@@ -49,7 +49,8 @@ class Lane:
 
     def take(self, records: Sequence[Record]) -> list[Output | Forward]:
         """Apply records (at least one), and let time go by with them."""
-        decoded = decode_batch(self._stage, ListedRecords(records))
+        batch = records if isinstance(records, RecordBatch) else ListedRecords(records)
+        decoded = decode_batch(self._stage, batch)
         times = _event_times(decoded.messages)
         greatest = np.maximum.accumulate(np.maximum(times, self._latest))
         decoded.records = _Timed(records, times, greatest)

@@ -19,7 +19,7 @@ from agents.backtest.in_drift import TimeInDrift
 from agents.backtest.lane import Lane
 from agents.backtest.recorded import RecordedStage
 from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
-from agents.backtest.sources import EventLike, Item, Source, TimePassed, records_of
+from agents.backtest.sources import EventLike, Item, LineRecords, Source, TimePassed, records_of
 from agents.monitor.stage import MonitorStage
 from agents.retrain.budget import RetrainCandidate
 from agents.retrain.stage import RetrainStage
@@ -30,7 +30,7 @@ from schemas.status import ModelStatus
 from streams.origin import INTERNAL
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, Output, Record, StoredRecord
+from streams.records import Forward, Headers, Output, Record, StoredRecord
 from streams.stage import Input
 
 #: Records, and bytes, applied together; more hardly gain anything.
@@ -40,8 +40,8 @@ BATCH_BYTES: Final = 4 * 2**20
 Observer = Callable[[Sequence[Input]], None]
 """Told the inputs of each of the monitor's steps that succeeded."""
 
-#: Whether a record is for this process.
-Chosen = Callable[[Record], bool]
+#: Whether a record with this value and these headers is for this process.
+Chosen = Callable[[bytes | None, Headers], bool]
 
 
 @dataclass
@@ -152,8 +152,13 @@ def _run(
     findings = [Findings() for _ in runs]
     pairs = list(zip(findings, runs, strict=True))
     latest_ms = 0
-    for item in records_of(events):
-        if chosen is None or isinstance(item, TimePassed) or chosen(item):
+    for item in records_of(events.batches() if isinstance(events, Source) else events):
+        if isinstance(item, LineRecords):
+            mine = item if chosen is None else item.only(_places_of(chosen, item))
+            for found, run in pairs:
+                found.keep(run.add_lines(mine))
+            continue
+        if chosen is None or isinstance(item, TimePassed) or chosen(item.value, item.headers):
             for found, run in pairs:
                 if outputs := run.add(item):
                     found.keep(outputs)
@@ -164,6 +169,10 @@ def _run(
         found.events_read = run.read
         found.in_drift.latest_ms = run.latest_ms if isinstance(run, _Run) else latest_ms
     return findings
+
+
+def _places_of(chosen: Chosen, lines: LineRecords) -> list[int]:
+    return [place for place, value in enumerate(lines.values()) if chosen(value, ())]
 
 
 class _Run:
@@ -184,6 +193,12 @@ class _Run:
         self._batch.append(item)
         self._bytes += len(item.value or b"")
         return self.finish() if len(self._batch) == BATCH_RECORDS or self._bytes >= BATCH_BYTES else ()
+
+    def add_lines(self, lines: LineRecords) -> Sequence[Output | Forward]:
+        """Take in many records. What comes out belongs to all so far."""
+        self.read += len(lines)
+        before = self.finish()
+        return [*before, *(self._lane.take(lines) if len(lines) else ())]
 
     @property
     def latest_ms(self) -> int:

@@ -15,7 +15,7 @@ from agents.backtest.sources import EventLike, Item, SourceError
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
 from streams.partitioner import partition_of
-from streams.records import Record
+from streams.records import Headers
 
 
 class _Named(msgspec.Struct):
@@ -72,20 +72,19 @@ def _run(
         sender.send(problem)
 
 
-def _is_mine(home: Callable[[Record], int], number: int, record: Record) -> bool:
-    return home(record) == number
+def _is_mine(home: Callable[[bytes | None, Headers], int], number: int, value: bytes | None, headers: Headers) -> bool:
+    return home(value, headers) == number
 
 
-def _home(settings: Settings, processes: int) -> Callable[[Record], int]:
+def _home(settings: Settings, processes: int) -> Callable[[bytes | None, Headers], int]:
     """Which process has a record's model; the first has what cannot be decoded."""
     decode = MonitorStage(settings).decode
 
-    def home(record: Record) -> int:
-        value = record.value
+    def home(value: bytes | None, headers: Headers) -> int:
         try:
             # In an envelope, or where attributes are in headers, the name may be elsewhere.
-            if value is None or record.headers or b'"specversion"' in value:
-                return partition_of(decode(value, record.headers).model_name, processes)
+            if value is None or headers or b'"specversion"' in value:
+                return partition_of(decode(value, headers).model_name, processes)
             return partition_of(_named(value).model_name, processes)
         except (ValueError, RecursionError):
             return 0

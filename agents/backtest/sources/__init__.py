@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from agents.backtest.sources.events import UNNAMED, EventLike, records_of
 from agents.backtest.sources.layouts import LAYOUTS
-from agents.backtest.sources.lines import read_lines
+from agents.backtest.sources.lines import LineRecords, read_lines
 from agents.backtest.sources.mapping import ColumnMapping, parse_mapping
 from agents.backtest.sources.source import EXTENSIONS, Source, open_source
 from agents.recording.items import Item, Recorded, SourceError, SourceRecord, TimePassed
@@ -21,6 +21,7 @@ __all__ = [
     "ColumnMapping",
     "EventLike",
     "Item",
+    "LineRecords",
     "Recorded",
     "Source",
     "SourceError",

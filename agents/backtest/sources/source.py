@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from agents.backtest.sources.csv_file import read_csv
 from agents.backtest.sources.layouts import LAYOUTS
-from agents.backtest.sources.lines import read_lines
+from agents.backtest.sources.lines import LineRecords, read_line_batches, read_lines
 from agents.backtest.sources.mapping import ColumnMapping
 from agents.backtest.sources.parquet_file import read_parquet
 from agents.backtest.sources.recording import first_line, header_in, read_recording, recorded_of
@@ -16,6 +18,8 @@ from agents.recording.format import Header
 from agents.recording.items import Item, Recorded, SourceError
 
 KAFKA = "kafka://"
+
+R = TypeVar("R")
 
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES: dict[str, Callable[[Path, ColumnMapping], Iterator[Item]]] = {
@@ -30,11 +34,22 @@ class Source:
     `recorded` tells what a recording knows beside its records; None for everything else. Iterating raises SourceError.
     """
 
-    def __init__(self, name: str, items: Callable[[], Iterator[Item]], recorded: Recorded | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        items: Callable[[], Iterator[Item]],
+        recorded: Recorded | None = None,
+        batches: Callable[[], Iterator[Item | LineRecords]] | None = None,
+    ) -> None:
         self.name, self._items, self.recorded = name, items, recorded
+        self._batches = batches or items
 
     def __iter__(self) -> Iterator[Item]:
         return self._items()
+
+    def batches(self) -> Iterator[Item | LineRecords]:
+        """The same, with many lines at a time where they cost less together."""
+        return self._batches()
 
 
 def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: str | None = None) -> Source:
@@ -65,16 +80,24 @@ def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: 
     headers = {file: header_in(file, line) for file, line in begins.items()}
     if any(headers.values()):  # a recorder may have been killed before it wrote into its next file
         files = [file for file in files if begins.get(file) != b""]
-    return Source(str(spec), lambda: _read(files, headers, mapping), _recorded(str(spec), files, headers))
+    read_all, recorded = partial(_read, files, headers, mapping), _recorded(str(spec), files, headers)
+    return Source(str(spec), lambda: read_all(read_lines), recorded, lambda: read_all(read_line_batches))
 
 
-def _read(files: list[Path], headers: Mapping[Path, Header | None], mapping: ColumnMapping) -> Iterator[Item]:
+def _read(
+    files: list[Path],
+    headers: Mapping[Path, Header | None],
+    mapping: ColumnMapping,
+    read_plain: Callable[[Path], Iterator[R]],
+) -> Iterator[Item | R]:
     for file in files:
         read = _TABLES.get(_extension(file))
         if read is not None:
             yield from read(file, mapping)
+        elif headers[file] is None:
+            yield from read_plain(file)
         else:
-            yield from read_lines(file) if headers[file] is None else read_recording(file)
+            yield from read_recording(file)
 
 
 def _recorded(spec: str, files: list[Path], headers: Mapping[Path, Header | None]) -> Recorded | None:
