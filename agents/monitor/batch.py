@@ -392,8 +392,7 @@ class Batch:
 
     def _judge_results(self, pending: Pending) -> None:
         """Of a window by event time the values are the means of panes."""
-        former = pending.former if pending.results else event_window_of(pending.series, pending.plan).newest()
-        pushed = pending.pushed = Results.of(pending.series, pending.results, former, self._parts)
+        pushed = pending.pushed = Results.of(pending.series, pending.results, pending.former, self._parts)
         self._judge_values(pending, means_of(pending.results), pushed, pushed.judged())
 
     def _judge_values(self, pending: Pending, values: Floats, pushed: Pushed, judged: Pushed) -> None:
@@ -530,6 +529,7 @@ class Batch:
             if plan is None or plan.detector is None:
                 continue
             pending = self._pending.get((id(version), metric, segment))
+            # Not if it is empty: by event time values may wait for their pane, and nothing was judged.
             window = pending.window_after(index) if pending else self._window(series, plan)
             if window is not None:
                 rules.append(WatchedSeries(metric, value_in(segment), plan, series.phase, window))
