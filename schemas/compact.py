@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -103,6 +103,9 @@ _decode, _decode_lines = _decoder.decode, _decoder.decode_lines
 
 _MODEL_NAME, _MODEL_VERSION = attrgetter("model_name"), attrgetter("model_version")
 _EVENT_ID, _EXTRAS = attrgetter("event_id"), attrgetter("extras")
+
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
+_BRACE, _CLOSING_BRACE = set(b"{"), set(b"}")
 
 
 def _has_equal_columns(message: CompactOutcomes) -> bool:
@@ -205,8 +208,10 @@ def _decode_alike(values: Sequence[bytes]) -> list[CompactMessage] | None:
     An object cannot go on beyond the end of a value: what would have to follow in it is `}`, a line break and `{`,
     which is nowhere valid inside. So each value holds at least one message, and as many messages as values is one each.
     """
-    text, inner = b"\n".join(values), len(values) - 1
-    if not (text[:1] == b"{" and text[-1:] == b"}" and text.count(b"\n") == inner == text.count(b"}\n{")):
+    text = b"\n".join(values)
+    if text.count(b"\n") >= len(values) or b"" in values:
+        return None
+    if set(map(_FIRST, values)) != _BRACE or set(map(_LAST, values)) != _CLOSING_BRACE:
         return None
     try:
         messages = _decode_lines(text)
