@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from agents.backtest.baselines import load_baselines
 from agents.monitor.agent import SubscriberListener
 from agents.monitor.stage import MonitorStage
 from agents.retrain.agent import RequestDispatcher
@@ -145,7 +146,7 @@ class Worker:
         stages: dict[str, Stage[Any]] = {}
         for name in self._settings.agents:
             if name == "monitor":
-                stages[name] = MonitorStage(self._settings)
+                stages[name] = MonitorStage(self._settings, load_baselines(self._settings))
             elif name == "retrain":
                 stages[name] = RetrainStage(self._settings)
             elif name == "tuner":

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from agents.backtest.baselines import load_baselines
 from agents.backtest.decoded_once import share_decoding
 from agents.backtest.in_drift import TimeInDrift
 from agents.backtest.lane import Lane
@@ -135,7 +136,7 @@ def monitor(
 ) -> list[Findings]:
     """Run the monitor over those events that are `chosen` (all of them), under each of the settings."""
     recorded = events.recorded if isinstance(events, Source) else None
-    stages = [MonitorStage(each) for each in settings]
+    stages = [MonitorStage(each, load_baselines(each)) for each in settings]
     if len(stages) > 1:
         share_decoding(stages)
     observers = [observer, *[None] * (len(stages) - 1)]

@@ -30,7 +30,7 @@ from agents.monitor.readings import Reading, notice_of, outcome_readings, readin
 from agents.monitor.segments import Segments, segment_name, value_in
 from agents.monitor.state import MAX_METRICS, MAX_VERSIONS, Model, Series, Version, window_of
 from agents.monitor.times import Span, Times, microseconds
-from agents.monitor.watching import found_in
+from agents.monitor.watching import begin_with, found_in
 from schemas.compact import CompactOutcomes
 from schemas.drift import ExternalDrift
 from schemas.fields import EPOCH
@@ -328,12 +328,14 @@ class Batch:
         series = known.get(metric)
         if series is None:
             series = known[metric] = self._begin(plan, self._state.retired)
+            self._seed(series, plan, version, metric, segment)
             if plan.detector is not None and plan.event is None:
                 self._note(index, partial(self._change, version))
         elif series.window.size != plan.size or (series.watched and series.watched != plan.watched):
             self._note(index, partial(self._say_anew, index, version, _called(metric, segment), series))
             self._dropped.append(series)
             series = known[metric] = self._begin(plan, series.base + series.window.pushed)
+            self._seed(series, plan, version, metric, segment)
             self._note(index, partial(self._change, version))
         series.watched = plan.watched
         first, times = series.base + series.window.pushed + 1, Times.of(plan.size, series.times)
@@ -350,6 +352,12 @@ class Batch:
         """A series with an empty window, whose values are numbered from `base` on."""
         self._state.begun += 1
         return Series(WindowHead(plan.size), self._state.begun, base)
+
+    def _seed(self, series: Series, plan: Plan, version: Version, metric: str, segment: str) -> None:
+        """Let a series begin with its baseline, if there is one."""
+        values = None if segment else self._plans.baseline(self._state.model, version.name, metric)
+        if values is not None:
+            begin_with(series, plan, values, self._parts)
 
     def _note_cap(self, index: int, version: str, metric: str) -> None:
         if not self._state.metrics_capped:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -16,6 +16,7 @@ from agents.monitor.outcomes import OUTCOME_METRICS, Scalar
 from agents.monitor.scores import ESTIMATED_ACCURACY, SCORE_METRICS, Scoring
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
 from agents.settings.rules import OUTCOME_ERRORS
+from streams.windows import Floats
 
 SCORE = "score"
 ERROR = "error"
@@ -68,6 +69,10 @@ class Plan:
         return "" if self.detector is None else self.detector.name
 
 
+Baselines = Mapping[tuple[str, str, str], Floats]
+"""What series begin with: values by model, version and metric."""
+
+
 class SegmentPlan(NamedTuple):
     """What to do with the series of one metric, one for each value of a label."""
 
@@ -82,8 +87,9 @@ class Plans:
     Models that the same rules match share their plans, so that a hundred thousand models are a handful of plans.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, baselines: Baselines | None = None) -> None:
         self._settings = settings
+        self._baselines = baselines or {}
         #: How long predictions and labels wait for each other, in microseconds, and how many of them may.
         self.horizon = settings.label_horizon // timedelta(microseconds=1)
         #: For how long a version is kept that is not seen any more, in microseconds.
@@ -104,6 +110,10 @@ class Plans:
     def of(self, model_name: str, metric: str) -> Plan:
         """The plan for one metric of one model."""
         return self._plan(self._everything if self._alike else self._matching(model_name), metric)
+
+    def baseline(self, model_name: str, version: str, metric: str) -> Floats | None:
+        """The values that a series of the whole begins with; None: with none."""
+        return self._baselines.get((model_name, version, metric))
 
     def wants_average(self, model_name: str) -> bool:
         """Whether a rule asks for (precision + recall) / 2 of this model."""

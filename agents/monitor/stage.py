@@ -11,7 +11,7 @@ from pydantic import Field
 from agents.monitor.batch import Batch
 from agents.monitor.expiry import next_due
 from agents.monitor.outputs import STAGE, retirement
-from agents.monitor.plan import Plans
+from agents.monitor.plan import Baselines, Plans
 from agents.monitor.quick import LONGEST, take_quietly
 from agents.monitor.segments import discard_parts
 from agents.monitor.state import Model, MonitorState, decode_state, encode_state
@@ -67,8 +67,9 @@ class MonitorStage:
     name = STAGE
     topics: tuple[str, ...] = ("metrics",)
 
-    def __init__(self, settings: Settings) -> None:
-        self._plans = Plans(settings)
+    def __init__(self, settings: Settings, baselines: Baselines | None = None) -> None:
+        """`baselines`: what series begin with (`agents.backtest.baselines` reads them); they are no inputs."""
+        self._plans = Plans(settings, baselines)
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
         # Attributes rather than methods: one is called for each record.
         self.decode: Callable[[bytes | None, Headers], Message | CompactMessage]

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from agents.drift import Verdict
 from agents.monitor.plan import Plan
-from agents.monitor.state import Series, Watching
+from agents.monitor.state import Series, Watching, window_of
+from schemas.status import ModelState
+from streams.parts import Parts
 from streams.windows import Floats, Pushed
 
 Found = list[tuple[int, Verdict]]
@@ -36,6 +38,20 @@ def found_in(series: Series, plan: Plan, values: Floats, pushed: Pushed) -> tupl
     found = detector.update_many(values, with_ends=True)
     watching.memory = detector.state()
     return [(at if inside is None else int(inside[at]), verdict) for at, verdict in found], strayed
+
+
+def begin_with(series: Series, plan: Plan, values: Floats, parts: Parts) -> None:
+    """Let a series that has only begun go on from recorded values. Nothing is told of them."""
+    window = window_of(series, parts)
+    if not plan.is_measured:
+        window.extend(values)
+        return
+    pushed = window.push_many(values)
+    found_in(series, plan, values, pushed)
+    if isinstance(series.detector, Watching):
+        series.detector.warns, series.detector.outside = False, 0
+    if plan.detector is not None and pushed.count[-1] >= plan.min_samples:
+        series.phase = ModelState.OK
 
 
 def _inside(values: Floats) -> NDArray[np.intp]:

@@ -7,6 +7,7 @@ import json
 import re
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -104,7 +105,8 @@ class Rule(Table):
     def _name_by_content(self) -> Self:
         if not self.name:
             # Defaults are left out: spelling one out, or a key added by a later version, does not rename the rule.
-            table = self.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+            # So is a baseline, which what has begun already does not need.
+            table = self.model_dump(mode="json", exclude={"name", "baseline"}, exclude_defaults=True)
             content = json.dumps([type(self).__name__, table], sort_keys=True)
             object.__setattr__(self, "name", hashlib.sha256(content.encode()).hexdigest()[:12])
         return self
@@ -183,6 +185,22 @@ class CalibrationSettings(Table):
     label: Annotated[str, Field(min_length=1, max_length=249)]
 
 
+class BaselineSettings(Table):
+    """A recording, and how many of its newest values a series may begin with."""
+
+    file: Annotated[str, Field(min_length=1, max_length=4_096)]
+    values: Annotated[int, Field(ge=2, le=1_000_000)] = 1_000
+
+    @field_validator("file")
+    @classmethod
+    def _file_is_there(cls, file: str) -> str:
+        if not Path(file).is_file() or not file.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
+            raise ValueError(
+                f"expected a .jsonl file, also .gz or .zst, as `visutility record` writes it, got {file!r}"
+            )
+        return file
+
+
 class MonitorRule(Rule):
     """How one metric of the models that match is watched."""
 
@@ -193,6 +211,7 @@ class MonitorRule(Rule):
     window: WindowSettings = WindowSettings()
     detector: DetectorSettings = DetectorSettings()
     calibration: CalibrationSettings | None = None
+    baseline: BaselineSettings | None = None
 
     @field_validator("detector")
     @classmethod
@@ -223,6 +242,8 @@ class MonitorRule(Rule):
     def _event_time_fits(self) -> Self:
         if self.window.duration is not None and self.segment_by is not None:
             raise ValueError("expected either segment_by or a window with a duration")
+        if self.baseline is not None and (self.window.duration is not None or self.segment_by is not None):
+            raise ValueError("expected neither a duration nor segment_by beside baseline")
         if self.window.panes == 1 and self.detector_meant[0] == "z_score":
             raise ValueError("z_score compares the newest pane with its window: expected an advance below the duration")
         return self

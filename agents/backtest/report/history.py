@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from agents.backtest.baselines import load_baselines
 from agents.backtest.report.late import LatePairs
 from agents.backtest.report.sampling import Rows, Sample, rows_of
 from agents.drift.z_score import ZScore
@@ -56,7 +57,7 @@ class Course:
     `size` is the window's. `deviations`: how many standard deviations around the mean its z-score lets pass; None for
     another detector or none. `detector` is empty for a series that is not watched. `limits`: a retrain rule's minimum,
     or the limit of a threshold detector. `is_root`: values are squares, and their roots are told. `binary`: all values
-    are 0 or 1.
+    are 0 or 1. `baseline`: what its window begins with.
     """
 
     key: SeriesKey
@@ -67,6 +68,7 @@ class Course:
     is_root: bool = False
     sample: Sample = field(default_factory=Sample)
     binary: bool = True
+    baseline: Floats | None = None
     _times: list[float] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)
     _window: CountWindow | None = None
@@ -91,7 +93,7 @@ class Course:
         """Put what waits into the window and into the sample; returns how many values that were."""
         taken = len(self._values)
         if taken:
-            self._window = self._window or CountWindow(self.size)
+            self._window = self._window or self._begun()
             values = np.array(self._values)
             pushed = self._window.push_many(values)
             times, mean, std = np.rint(np.array(self._times) * _MILLISECONDS), pushed.mean, pushed.std
@@ -101,6 +103,12 @@ class Course:
             self.sample.add(rows_of(self.sample.count, times, values, mean, std), capacity)
             self._times, self._values = [], []
         return taken
+
+    def _begun(self) -> CountWindow:
+        window = CountWindow(self.size)
+        if self.baseline is not None:
+            window.extend(self.baseline)
+        return window
 
     def forget_window(self) -> None:
         """The monitor has dropped its window; what comes next begins another."""
@@ -129,7 +137,7 @@ class History:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._plans = settings, Plans(settings)
+        self._settings, self._plans = settings, Plans(settings, load_baselines(settings))
         self._courses: dict[SeriesKey, Course] = {}
         self._models: dict[str, _Model] = {}
         self._waiting = 0
@@ -281,6 +289,8 @@ class History:
             if rule := self._settings.monitor_rule(key.model, key.metric):
                 limits += [float(value) for name, value in rule.detector_meant[1].items() if name == "limit"]
         course = Course(key, plan.size, plan.detector_name, _deviations(plan), tuple(limits), plan.is_root)
+        if not key.label:
+            course.baseline = self._plans.baseline(key.model, key.version, key.metric)
         self._courses[key] = course
         return course
 
