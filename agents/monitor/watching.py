@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from agents.drift import Verdict
 from agents.monitor.plan import Plan
 from agents.monitor.state import Series, Watching, window_of
-from schemas.status import ModelState
 from streams.parts import Parts
 from streams.windows import Floats, Pushed
 
@@ -46,12 +45,9 @@ def begin_with(series: Series, plan: Plan, values: Floats, parts: Parts) -> None
     if not plan.is_measured:
         window.extend(values)
         return
-    pushed = window.push_many(values)
-    found_in(series, plan, values, pushed)
+    found_in(series, plan, values, window.push_many(values))
     if isinstance(series.detector, Watching):
         series.detector.warns, series.detector.outside = False, 0
-    if plan.detector is not None and pushed.count[-1] >= plan.min_samples:
-        series.phase = ModelState.OK
 
 
 def _inside(values: Floats) -> NDArray[np.intp]:
