@@ -1,9 +1,9 @@
-"""What one step collects for a series before it is judged, and what is then to be said."""
+"""What one step collects for a series before it is judged."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -92,6 +92,10 @@ class Pending:
             return self._column_inputs[at - self._count]
         return self._inputs[bisect_right(self._begins, at) - 1]
 
+    def place(self, at: int) -> tuple[int, int]:
+        """Position and input of one value."""
+        return self.position(at), self.input(at)
+
     def phase_before(self, position: int) -> ModelState:
         """The phase of the series just before a position."""
         earlier = [phase for at, phase in self.changes if at < position]
@@ -104,12 +108,3 @@ class Pending:
         brought = self._begins[which] if which < len(self._begins) else self._count
         at = brought + bisect_right(self._column_inputs, index) - 1
         return None if at < 0 and not self.pushed.before.pushed else self.pushed.summary(at)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that happened at a position, on account of an input; `act` says it."""
-
-    position: int
-    input: int
-    act: Callable[[], None]

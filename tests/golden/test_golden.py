@@ -9,7 +9,7 @@ import pytest
 from agents.drift.two_proportion import TwoProportion
 from agents.drift.z_score import ZScore
 from agents.monitor import phases
-from agents.monitor.batch import Batch
+from agents.monitor.intake import Intake
 from tests.golden.__main__ import difference
 from tests.golden.histories import FOLDER, expected_file, names, outputs
 
@@ -30,7 +30,7 @@ def test_there_are_histories_and_they_are_small() -> None:
     [
         (ZScore, "judge", lambda *_: [], "fall"),
         (TwoProportion, "_p_values", lambda _, statistics: [0.5] * len(statistics), "errors"),
-        (Batch, "_note_silence", lambda *_: None, "troubles"),
+        (Intake, "_note_silence", lambda *_: None, "troubles"),
         (phases, "RECOVERY_DEVIATIONS", 30.0, "fall"),
     ],
 )
