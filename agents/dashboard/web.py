@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agents.dashboard.documents import Document
+
 LARGEST_BODY: Final = 256 * 1024
 """More than the longest note takes, each of its characters written as two escapes."""
 
@@ -36,6 +38,11 @@ SAFE: Final = {
 _SAFE: Final = tuple((name.encode(), value.encode()) for name, value in SAFE.items())
 
 _PAGE: Final = "index.html"
+
+
+def answer(document: Document, status: int = 200) -> Response:
+    """A document as JSON."""
+    return Response(document.model_dump_json(), status, media_type="application/json")
 
 
 class SafeAnswers:
