@@ -42,13 +42,20 @@ def readings(
             found.append((AVERAGE_PRECISION_RECALL, ((message.precision + message.recall) / 2,)))
         return found
     if isinstance(message, Outcomes | CompactOutcomes):
-        columns = outcomes.Outcomes(message.y_true, message.y_pred, message.scores)
-        return [*outcome_readings(columns, of_outcomes), *score_readings(message, of_scores)]
+        return labelled_readings(message, of_outcomes, of_scores)
     if isinstance(message, Prediction):
         return [*score_readings(message, of_scores)]
     if isinstance(message, ValidationScore):
         return [(SCORE, (message.score,))]
     return []
+
+
+def labelled_readings(
+    message: Outcomes | CompactOutcomes, of_outcomes: Sequence[tuple[str, Scalar]], of_scores: Sequence[Scoring]
+) -> list[Reading]:
+    """The same of labelled predictions alone."""
+    columns = outcomes.Outcomes(message.y_true, message.y_pred, message.scores)
+    return [*outcome_readings(columns, of_outcomes), *score_readings(message, of_scores)]
 
 
 def segment_readings(

@@ -6,7 +6,7 @@ from agents.monitor.columns import Columns, columns_of
 from agents.monitor.expiry import next_due
 from agents.monitor.findings import Findings
 from agents.monitor.intake import Intake
-from agents.monitor.readings import readings
+from agents.monitor.readings import labelled_readings
 from agents.monitor.step import Step
 from agents.monitor.times import microseconds
 from schemas.compact import CompactOutcomes
@@ -18,6 +18,10 @@ class RunIntake:
 
     def __init__(self, step: Step, findings: Findings, intake: Intake) -> None:
         self._step, self._findings, self._intake = step, findings, intake
+        # What the settings ask of the model, which is the same for all of its messages.
+        model, plans = step.state.model, step.plans
+        self._by_time, self._wants_average = bool(plans.by_time(model)), plans.wants_average(model)
+        self._outcomes, self._scores = plans.of_outcomes(model), plans.of_scores(model)
 
     def take(self, run: EventRun) -> None:
         """The first event by itself; it settles version and series for the others, if these are like it."""
@@ -35,23 +39,22 @@ class RunIntake:
 
     def _take_outcomes(self, index: int, message: CompactOutcomes, clock: int) -> bool:
         """Outcomes that have no other consequence; False, and nothing, for others."""
-        state, plans, time = self._step.state, self._step.plans, max(self._step.state.event_time, microseconds(message))
-        due = next_due(state, plans)
-        if state.silent or (due is not None and time >= due) or plans.by_time(state.model):
+        state, due = self._step.state, next_due(self._step.state, self._step.plans)
+        time = max(state.event_time, microseconds(message))
+        if state.silent or (due is not None and time >= due) or self._by_time:
             return False
         self._step.counts.move(index, "outcomes", 1)
         state.clock, state.event_time, state.last_version = clock, time, message.model_version
-        if found := readings(message, False, plans.of_outcomes(state.model), plans.of_scores(state.model)):
+        if found := labelled_readings(message, self._outcomes, self._scores):
             self._intake.placing.take(index, message.model_version, found)
         return True
 
     def _take_columns(self, run: EventRun) -> bool:
         """All messages but the first at once; False, and nothing, if they are not alike or have other consequences."""
-        state, plans = self._step.state, self._step.plans
-        if plans.by_time(state.model):
+        if self._by_time:
             return False
-        columns = columns_of(run.messages, plans.wants_average(state.model))
-        due = next_due(state, plans)
+        state, columns = self._step.state, columns_of(run.messages, self._wants_average)
+        due = next_due(state, self._step.plans)
         if columns is None or (due is not None and columns.latest >= due):
             return False
         self._add(columns, range(1, len(run)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple, Self, cast
 
-from schemas.compact import CompactMessage, instant
+from schemas.compact import CompactMessage
 from schemas.fields import EPOCH
 from schemas.message import Message
 from streams.stage import Compact
@@ -34,8 +34,9 @@ class Span(NamedTuple):
 
 def microseconds(message: Message | Compact) -> int:
     """The event time of a message, in microseconds since the epoch."""
-    time = instant(message.timestamp) if isinstance(message, CompactMessage) else cast(Message, message).timestamp
-    return (time - EPOCH) // _MICROSECOND
+    if isinstance(message, CompactMessage):
+        return timedelta(seconds=message.timestamp) // _MICROSECOND  # what `instant` adds to the epoch
+    return (cast(Message, message).timestamp - EPOCH) // _MICROSECOND
 
 
 def stride(size: int) -> int:
