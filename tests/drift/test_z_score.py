@@ -136,5 +136,5 @@ def test_parameters_replace_the_recommended_ones() -> None:
 
 
 def test_recommended_refuses_an_unknown_kind() -> None:
-    with pytest.raises(ValueError, match="kind: expected one of errors, metric, got 'f1'"):
+    with pytest.raises(ValueError, match="kind: expected one of errors, metric, distribution, got 'f1'"):
         make_detector("recommended", kind="f1")
