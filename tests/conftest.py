@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from hypothesis import HealthCheck, settings
 
 from streams.brokers.broker import Broker, BrokerError
 from streams.brokers.containers import ContainerBroker, docker_answers
@@ -20,6 +21,10 @@ from streams.brokers.jars import JarsBroker
 from tests.shared_broker import SharedBroker, ask
 
 EMBEDDED, REAL = "embedded", "real"
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("side by side", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("side by side")
 
 #: The broker that the processes of a parallel run share, and what they know it by.
 _SHARED: pytest.StashKey[SharedBroker] = pytest.StashKey()
