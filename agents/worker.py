@@ -12,6 +12,7 @@ from typing import Any
 from agents.backtest.baselines import load_baselines
 from agents.monitor.agent import SubscriberListener
 from agents.monitor.stage import MonitorStage
+from agents.notify.agent import Notifier
 from agents.retrain.agent import RequestDispatcher
 from agents.retrain.stage import RetrainStage
 from agents.runner.agent import TrialRunner
@@ -73,6 +74,7 @@ class Worker:
         self._pool = TrialPool(settings.trial_processes or cores(spared=int(beside_stages)))
         self._trials = TrialRunner(self._engine, self._pool) if settings.runs_trials else None
         self._dispatcher = RequestDispatcher(settings, self._engine)
+        self._notifier = Notifier(settings, self._engine)
         stages = self._stages()
         self._streams = StreamWorker(stages, self._engine, self._listeners) if stages else None
         self._telemetry = self._new_telemetry()
@@ -103,6 +105,7 @@ class Worker:
             await self._trials.joined.wait()
         if "retrain" in self._settings.agents:
             await self._dispatcher.start()
+        await self._notifier.start()
 
     async def wait(self) -> None:
         """Return never; raise what made a stage fail, or `ObjectiveError` where an objective cannot be loaded."""
@@ -115,7 +118,8 @@ class Worker:
             await self._telemetry.stop()
         if self._studies is not None:
             await self._studies.close()
-        await asyncio.gather(*(part.stop() for part in (self._trials, self._dispatcher) if part is not None))
+        parts = (self._trials, self._dispatcher, self._notifier)
+        await asyncio.gather(*(part.stop() for part in parts if part is not None))
         await self._pool.close()
         if self._streams is not None:
             await self._streams.stop()

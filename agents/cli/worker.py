@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agents.cli.failures import BadInput
 from agents.cli.options import Bootstrap, Config, brokers_of, settings_of
 from streams.logs import configure_logging
 
@@ -30,6 +31,10 @@ def worker(
     brokers_of(settings)
     configure_logging(settings.log_format, settings.log_level)
 
+    from agents.notify.targets import AddressMissing
     from agents.worker import run_worker
 
-    raise typer.Exit(run_worker(settings))
+    try:
+        raise typer.Exit(run_worker(settings))
+    except AddressMissing as problem:
+        raise BadInput(str(problem)) from None

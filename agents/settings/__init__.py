@@ -7,6 +7,7 @@ Reading is strict: an unknown key or a bad value raises `SettingsError`, one lin
 from __future__ import annotations
 
 from agents.settings.load import DEFAULT_FILE, SettingsError, load_settings
+from agents.settings.notify import NotifyRule
 from agents.settings.root import AGENTS, STAGES, Settings
 from agents.settings.rules import (
     METRICS,
@@ -30,6 +31,7 @@ __all__ = [
     "DetectorSettings",
     "ExternalDriftSettings",
     "MonitorRule",
+    "NotifyRule",
     "RetrainRule",
     "Settings",
     "SettingsError",

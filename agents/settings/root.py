@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.settings.dashboard import DashboardSettings
+from agents.settings.notify import NotifyRule
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
 from streams.duration import Duration, PositiveDuration
 
@@ -71,11 +72,12 @@ class Settings(BaseSettings):
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
     tune: list[TuneRule] = Field(default_factory=list)
+    notify: list[NotifyRule] = Field(default_factory=list)
     trial_processes: Annotated[WholeNumber, Field(ge=0, le=1_000)] | None = None
     metrics_address: str | None = None
     dashboard: DashboardSettings = DashboardSettings()
 
-    RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune")
+    RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune", "notify")
 
     @model_validator(mode="after")
     def _runner_has_processes(self) -> Self:

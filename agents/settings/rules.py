@@ -39,7 +39,8 @@ METRICS = (*RATIO_METRICS, "log_loss", "mae", "rmse", "score", "predictions.scor
 """Metrics by name; any other number of a `metrics` message is "extras.NAME". "score" is a validation score's."""
 
 _OBJECTIVE = re.compile(r"[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?")
-_WEB_ADDRESS = re.compile(r"https?://\S{1,2000}")
+WEB_ADDRESS = re.compile(r"https?://\S{1,2000}")
+"""What a setting that is an address of the web looks like."""
 
 
 def _metric_name(value: object) -> object:
@@ -57,7 +58,7 @@ def _objective(text: str) -> str:
 
 
 def _web_address(text: str) -> str:
-    if not _WEB_ADDRESS.fullmatch(text):
+    if not WEB_ADDRESS.fullmatch(text):
         raise ValueError("expected an address that begins with http:// or https://")
     return text
 

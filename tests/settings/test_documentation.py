@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from datetime import timedelta
@@ -40,7 +41,7 @@ def default_text(key: str, field: FieldInfo) -> str:
     if isinstance(value, BaseModel):
         return "all defaults"
     if isinstance(value, list):
-        return "one, all defaults"
+        return f"`{json.dumps(value)}`" if all(isinstance(each, str) for each in value) else "one, all defaults"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, timedelta):
