@@ -82,6 +82,37 @@ async def read_to_end(servers: str, topic: str) -> AsyncIterator[ConsumerRecord]
                 yield record
 
 
+async def newest(servers: str, topic: str, count: int) -> AsyncIterator[ConsumerRecord]:
+    """The newest committed records of a topic as it is now: of each partition those within its last `count` offsets.
+
+    Raises `TopicMissing`.
+    """
+    partitions = (await partition_counts(servers, {topic}))[topic]
+    async with started(_consumer(servers)) as consumer:
+        ends = await _ends(consumer, topic, partitions)
+        begins = await consumer.beginning_offsets(list(ends))
+        for place, end in ends.items():
+            consumer.seek(place, max(begins[place], end - count))
+        async for record in _read(consumer, ends):
+            if record.offset < ends[TopicPartition(topic, record.partition)]:
+                yield record
+
+
+async def group_lag(servers: str, group: str, topics: Sequence[str]) -> int | None:
+    """How many offsets of these topics a consumer group has not committed yet; None if it has committed none.
+
+    Raises `TopicMissing`.
+    """
+    counts = await partition_counts(servers, set(topics))
+    async with started(AIOKafkaAdminClient(bootstrap_servers=servers)) as admin:
+        committed = await admin.list_consumer_group_offsets(group)
+    async with started(_consumer(servers)) as consumer:
+        places = [TopicPartition(topic, number) for topic in topics for number in range(counts[topic])]
+        ends, begins = await consumer.end_offsets(places), await consumer.beginning_offsets(places)
+    known = {place: committed[place].offset for place in places if place in committed and committed[place].offset >= 0}
+    return sum(ends[place] - known.get(place, begins[place]) for place in places) if known else None
+
+
 async def partition_counts(servers: str, topics: set[str]) -> dict[str, int]:
     """How many partitions each topic has. Raises `TopicMissing`."""
     async with started(AIOKafkaAdminClient(bootstrap_servers=servers)) as admin:

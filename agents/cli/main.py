@@ -21,6 +21,7 @@ from agents.cli import (
     dashboard,
     demo,
     dlq,
+    doctor,
     lineage,
     models,
     operate,
@@ -59,6 +60,7 @@ app.command()(operate.retrain)
 app.command()(operate.pause)
 app.command()(operate.resume)
 app.command()(rebuild.rebuild)
+app.command()(doctor.doctor)
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")
 app.add_typer(models.app, name="models")
