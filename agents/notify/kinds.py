@@ -14,8 +14,10 @@ from schemas.retrain import RetrainRequest
 from schemas.status import ModelState, ModelStatus
 
 ALERT_KINDS: Final[dict[str, Severity]] = {
+    "data_quality_issue": "warning",
     "expired_labels": "warning",
     "expired_predictions": "warning",
+    "inference_failure": "error",
     "metric_limit": "warning",
     "out_of_range": "warning",
     "records_lost": "error",
@@ -23,6 +25,7 @@ ALERT_KINDS: Final[dict[str, Severity]] = {
     "retrain_dry_run": "info",
     "retrain_paused": "info",
     "retrain_suppressed": "warning",
+    "schema_drift": "warning",
     "segment_limit": "warning",
     "settings_changed": "info",
     "silence": "error",

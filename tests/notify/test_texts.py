@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from agents.notify.core import Notice, Told
 from agents.notify.kinds import ALERT_KINDS, OTHER_KINDS, alert_of, topics_for
 from agents.notify.texts import alertmanager, slack
 from agents.settings import NotifyRule, SettingsError, load_settings
+from agents.settings.notify import SEVERITIES
 from schemas.alerts import Alert
 from schemas.drift import ThresholdBreached
 from schemas.message import Message
@@ -107,30 +107,33 @@ def test_only_topics_that_a_rule_wants_are_read() -> None:
 
 
 def kinds_in_the_code() -> set[str]:
-    """Constants that are given as the kind of an alert, wherever one is made."""
+    """Texts that stand before a severity in a call or a tuple, or where the kind of an alert is given by itself."""
     found: set[str] = set()
-    for path in [*(ROOT / "agents").rglob("*.py"), *(ROOT / "streams").rglob("*.py")]:
-        text = path.read_text()
-        for node in ast.walk(ast.parse(text)) if re.search("alert|tell", text, re.IGNORECASE) else ():
-            if isinstance(node, ast.Call):
-                found |= _kinds(node)
-    return found
+    for folder in ("agents/monitor", "agents/retrain", "agents/tuner", "streams"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found.update(*(_kinds(node) for node in ast.walk(ast.parse(path.read_text()))))
+    return found - {*SEVERITIES}
 
 
-def _kinds(call: ast.Call) -> set[str]:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    places: dict[str, Any] = {"alert": 0, "tell": 1, "_alert": 2, "fire": 2, "partial": 1}
-    given: list[ast.expr] = call.args[places[name] : places[name] + 1] if name in places else []
-    if name == "Alert":
-        given = [each.value for each in call.keywords if each.arg == "kind"]
-    if name == "partial" and not (isinstance(call.args[0], ast.Attribute) and call.args[0].attr == "alert"):
-        given = []
-    return {each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+def _kinds(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Call):
+        told = isinstance(node.func, ast.Attribute) and node.func.attr == "tell"
+        alert = isinstance(node.func, ast.Name) and node.func.id == "Alert"
+        named = [each.value for each in node.keywords if alert and each.arg == "kind"] + (
+            node.args[1:2] if told else []
+        )
+        return _before_severity(node.args) | {each.value for each in named if isinstance(each, ast.Constant)}
+    return _before_severity(node.elts) if isinstance(node, ast.Tuple) else set()
+
+
+def _before_severity(values: list[ast.expr]) -> set[str]:
+    constants = [each.value if isinstance(each, ast.Constant) else None for each in values]
+    return {kind for kind, severity in pairwise(constants) if isinstance(kind, str) and severity in SEVERITIES}
 
 
 def test_every_kind_in_the_code_is_known() -> None:
     found = kinds_in_the_code()
-    assert len(found) > 10
+    assert len(found) > 15
     assert found <= set(ALERT_KINDS)
     # These are put together: expired_ and what expired.
     assert set(ALERT_KINDS) - found == {"expired_labels", "expired_predictions"}
