@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.settings import Settings, SettingsError, load_settings
+from agents.settings import SettingsError, load_settings
 from agents.settings.keys import known_keys
 from agents.settings.paths import parse_setting
 
@@ -101,4 +101,4 @@ def test_a_fault_of_the_file_is_still_the_files(loaded: Path) -> None:
 
 
 def test_no_change_changes_nothing() -> None:
-    assert load_settings(None) == load_settings(None, []) == Settings()
+    assert load_settings(None) == load_settings(None, [])
