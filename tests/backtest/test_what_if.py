@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.backtest import backtest, compare_settings, summarise
+from agents.monitor.plan import Baselines
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
 from schemas.compact import CompactMessage
@@ -48,8 +49,8 @@ def test_the_source_is_read_once_and_each_record_decoded_once(monkeypatch: pytes
     decoded: list[bytes] = []
     begin = MonitorStage.__init__
 
-    def counting(self: MonitorStage, settings: Settings) -> None:
-        begin(self, settings)
+    def counting(self: MonitorStage, settings: Settings, baselines: Baselines) -> None:
+        begin(self, settings, baselines)
         one, many = self.decode, self.decode_many
 
         def decode(value: bytes | None, headers: Headers = ()) -> Message | CompactMessage:
