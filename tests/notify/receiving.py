@@ -29,7 +29,7 @@ class Receiver:
         status = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if not status:
             await asyncio.sleep(600)
-        return web.Response(status=status)
+        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else None)
 
     async def got(self, count: int) -> list[Any]:
         """Wait for so many requests; returns their bodies."""

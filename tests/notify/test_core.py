@@ -80,6 +80,14 @@ def test_what_flaps_within_the_cooldown_is_told_at_its_end_if_it_still_fires() -
     assert told.told(None, 600) == [[("fraud-eu", "silence", "firing", 1)]]
 
 
+def test_an_end_takes_what_was_held_back_with_it() -> None:
+    told = Driven(rule(cooldown="10m"))
+    told.told(FIRING, 0)
+    assert told.told(FIRING, 1) == []
+    assert told.told(RESOLVED, 2) == ENDED
+    assert told.told(None, 600) == []
+
+
 def test_alerts_of_a_model_wait_for_each_other_and_go_together() -> None:
     told = Driven(rule(group_wait="10s"))
     assert told.told(FIRING, 0) == []

@@ -100,6 +100,7 @@ async def test_what_was_not_sent_is_sent_by_the_next_worker_and_what_was_is_not(
             await asyncio.sleep(1.0)  # its offset is committed
             await own.write("alerts", alert("silence"))
             await slow.got(2)
+            await asyncio.sleep(1.0)  # what is committed now leaves it out
         async with own.notifier({"url": quick.url}):
             await quick.got(1)
             await own.write("alerts", alert("tick_failed"))

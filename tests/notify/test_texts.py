@@ -6,6 +6,7 @@ import ast
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,14 @@ ROOT = Path(__file__).parents[2]
 
 def breach() -> ThresholdBreached:
     cause = {"event_id": "e", "topic": "metrics", "partition": 0, "offset": 7}
-    found = {"metric": "accuracy", "rule": "r", "value": 0.7, "threshold": 0.8, "window": WINDOW, "cause": cause}
+    found: dict[str, Any] = {
+        "metric": "accuracy",
+        "rule": "r",
+        "value": 0.7,
+        "threshold": 0.8,
+        "window": WINDOW,
+        "cause": cause,
+    }
     return made(ThresholdBreached, **found)
 
 
@@ -122,7 +130,9 @@ def _kinds(node: ast.AST) -> set[str]:
         named = [each.value for each in node.keywords if alert and each.arg == "kind"] + (
             node.args[1:2] if told else []
         )
-        return _before_severity(node.args) | {each.value for each in named if isinstance(each, ast.Constant)}
+        return _before_severity(node.args) | {
+            each.value for each in named if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        }
     return _before_severity(node.elts) if isinstance(node, ast.Tuple) else set()
 
 
