@@ -125,10 +125,11 @@ def kinds_in_the_code() -> set[str]:
 
 def _kinds(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Call):
-        told = isinstance(node.func, ast.Attribute) and node.func.attr == "tell"
+        told = isinstance(node.func, ast.Attribute) and node.func.attr in ("tell", "_tell")
         alert = isinstance(node.func, ast.Name) and node.func.id == "Alert"
+        noted = isinstance(node.func, ast.Attribute) and node.func.attr == "note"
         named = [each.value for each in node.keywords if alert and each.arg == "kind"] + (
-            node.args[1:2] if told else []
+            node.args[1:2] if told else node.args[2:3] if noted else []
         )
         return _before_severity(node.args) | {
             each.value for each in named if isinstance(each, ast.Constant) and isinstance(each.value, str)
