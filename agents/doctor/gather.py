@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from agents.doctor.checks import MODULES
 from agents.doctor.facts import Facts, Folder, Sample
-from agents.settings import STAGES, Settings
+from agents.settings import Settings
 from agents.worker import engine_settings
 from schemas.dead_letter import DeadLetter
 from schemas.message import InvalidMessage
@@ -54,7 +54,7 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
         return replace(facts, unreachable="no broker is set")
     engine = engine_settings(settings)
     try:
-        topics = tuple(await check_topics(engine.bootstrap_servers, wanted_topics(engine, STAGES)))
+        topics = tuple(await check_topics(engine.bootstrap_servers, wanted_topics(engine, settings.topic_stages)))
     except TopicsUnfit as problem:
         return replace(facts, unreachable=str(problem))
     transactions = await _transactions(engine)
