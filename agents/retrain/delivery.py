@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -44,10 +45,11 @@ class RequestTarget(Protocol):
 
 
 class Webhook:
-    """POSTs the request as JSON; any 2xx answer takes it."""
+    """POSTs the request as JSON; any 2xx answer takes it. Of the address, which may hold a secret, the host is told."""
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         self._url, self._timeout = url, aiohttp.ClientTimeout(total=timeout)
+        self._host = urlsplit(url).hostname or "webhook"
 
     async def send(self, request: RetrainRequest) -> None:
         """Raises DeliveryFailed; for an answer like 404 that time does not mend, with `again` false."""
@@ -58,10 +60,13 @@ class Webhook:
                 session.post(self._url, data=request.to_json(), headers=headers, allow_redirects=False) as answer,
             ):
                 status = answer.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
-            raise DeliveryFailed(f"{self._url}: {str(problem) or 'no answer in time'}") from problem
+        except TimeoutError:
+            raise DeliveryFailed(f"{self._host}: no answer in time") from None
+        except (aiohttp.ClientError, ValueError) as problem:
+            # Its text may hold the address.
+            raise DeliveryFailed(f"{self._host} cannot be reached ({type(problem).__name__})") from None
         if not 200 <= status < 300:
-            raise DeliveryFailed(f"{self._url} answered {status}", status >= 500 or status in _TRY_AGAIN_LATER)
+            raise DeliveryFailed(f"{self._host} answered {status}", status >= 500 or status in _TRY_AGAIN_LATER)
 
 
 class Command:

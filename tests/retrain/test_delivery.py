@@ -71,9 +71,10 @@ async def test_a_webhook_that_stays_down_is_given_up_and_logged(
     receiver: Receiver, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answers = [500]
-    assert not await delivery(webhook=url).deliver(request())
+    assert not await delivery(webhook=f"{url}?key=SECRET").deliver(request())
     assert len(receiver.bodies) == 4
     assert "retrain request not delivered" in caplog.text
+    assert "SECRET" not in caplog.text
     assert "answered 500" in caplog.text
 
 
