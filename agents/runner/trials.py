@@ -90,8 +90,10 @@ class Unsent:
         self._sent: dict[int, float] = {}
 
     def add(self, step: int, value: float) -> None:
-        """The trial reported."""
+        """The trial reported, perhaps what it has reported before."""
         self._new[step] = value
+        if self._sent.get(step) == value:
+            del self._new[step]
 
     def complete(self, reports: Mapping[int, float]) -> None:
         """The trial has ended, and these are all of its reports."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.runner.trials import (
@@ -81,6 +81,8 @@ def test_a_trial_is_a_training_run_whose_messages_add_up_to_what_it_was() -> Non
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)) | st.none()), st.booleans())
+@example([(0, 0.5), None, (0, 0.6), (0, 0.5), None], True)
+@example([(0, 0.5), None, (0, 0.5), None], True)
 def test_each_report_is_sent_and_none_twice_but_where_it_was_corrected(
     happened: list[tuple[int, float] | None], heard: bool
 ) -> None:
