@@ -8,6 +8,7 @@ one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -47,13 +48,15 @@ class Lane:
         self._clock = 0
         self._any_waits = False
 
-    def take(self, records: Sequence[Record]) -> list[Output | Forward]:
-        """Apply records (at least one), and let time go by with them."""
-        batch = records if isinstance(records, RecordBatch) else ListedRecords(records)
-        decoded = decode_batch(self._stage, batch)
+    def decode(self, records: RecordBatch) -> Decoded:
+        """Records (at least one) for `take`, of this lane or of another of the same kind of stage."""
+        return decode_batch(self._stage, records)
+
+    def take(self, decoded: Decoded) -> list[Output | Forward]:
+        """Apply decoded records, and let time go by with them."""
         times = _event_times(decoded.messages)
         greatest = np.maximum.accumulate(np.maximum(times, self._latest))
-        decoded.records = _Timed(records, times, greatest)
+        decoded = replace(decoded, records=_Timed(decoded.records, times, greatest))
         if self._first == _NEVER:
             self._first = int(next(iter(times[times != _NEVER]), _NEVER))
         self._latest = int(greatest[-1])

@@ -58,10 +58,6 @@ class RecordedStage:
         batch.append(item)
         return self._apply(item.partition) if len(batch) >= BATCH_RECORDS else []
 
-    def add_lines(self, lines: Sequence[Record]) -> list[Output]:
-        """Take in many."""
-        return [output for record in lines for output in self.add(record)]
-
     def finish(self) -> list[Output]:
         """What comes out of the records not done yet, and of those whose copies never came."""
         outputs = [output for partition in range(len(self._batches)) for output in self._apply(partition)]

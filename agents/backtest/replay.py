@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Final
 
 from agents.backtest.baselines import load_baselines
-from agents.backtest.decoded_once import share_decoding
 from agents.backtest.in_drift import TimeInDrift
 from agents.backtest.lane import Lane
 from agents.backtest.recorded import RecordedStage
@@ -31,7 +30,7 @@ from schemas.status import ModelStatus
 from streams.origin import INTERNAL
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, Headers, Output, Record, StoredRecord
+from streams.records import Forward, Headers, ListedRecords, Output, Record, RecordBatch, StoredRecord
 from streams.stage import Input
 
 #: Records, and bytes, applied together; more hardly gain anything.
@@ -110,10 +109,10 @@ def backtest(
 def compare_settings(
     events: Iterable[EventLike | Item], settings: Sequence[Settings], *, observer: Observer | None = None
 ) -> list[BacktestResult]:
-    """What `backtest` gives for each of these settings, in one pass: events are read and decoded once.
+    """What `backtest` gives for each of these settings, in one pass: events are read once.
 
-    The times are those of all together. `observer` is told the steps under the first settings. Raises what reading
-    raises.
+    They are decoded once, too, but for a recording in the order of its cuts. The times are those of all together.
+    `observer` is told the steps under the first settings. Raises what reading raises.
     """
     begin = time.perf_counter()
     findings = monitor(events, settings, observer)
@@ -137,79 +136,72 @@ def monitor(
     """Run the monitor over those events that are `chosen` (all of them), under each of the settings."""
     recorded = events.recorded if isinstance(events, Source) else None
     stages = [MonitorStage(each, load_baselines(each)) for each in settings]
-    if len(stages) > 1:
-        share_decoding(stages)
     observers = [observer, *[None] * (len(stages) - 1)]
     if recorded is not None and MonitorStage.name in recorded.ordered_by:
-        return _run([RecordedStage(stage, recorded, each) for stage, each in zip(stages, observers, strict=True)],
-                    events, chosen)  # fmt: skip
-    runs = [_Run(stage, each, settings[n]) for n, (stage, each) in enumerate(zip(stages, observers, strict=True))]
-    return _run(runs, events, chosen)
+        return _as_recorded(
+            [RecordedStage(stage, recorded, each) for stage, each in zip(stages, observers, strict=True)],
+            events,
+            chosen,
+        )
+    patience = [each.heartbeat_timeout // timedelta(milliseconds=1) for each in settings]
+    lanes = [Lane(*each) for each in zip(stages, patience, observers, strict=True)]
+    return _in_lanes(lanes, _batches(events, chosen))
 
 
-def _run(
-    runs: Sequence[_Run | RecordedStage], events: Iterable[EventLike | Item], chosen: Chosen | None
+def _as_recorded(
+    stages: Sequence[RecordedStage], events: Iterable[EventLike | Item], chosen: Chosen | None
 ) -> list[Findings]:
-    findings = [Findings() for _ in runs]
-    pairs = list(zip(findings, runs, strict=True))
-    latest_ms = 0
+    """What the stages find in a recording that is ordered by their cuts."""
+    findings, latest_ms = [Findings() for _ in stages], 0
+    for item in records_of(events):
+        if isinstance(item, LineRecords):
+            raise TypeError("expected the records of a recording, got lines")
+        if chosen is None or isinstance(item, TimePassed) or chosen(item.value, item.headers):
+            for found, stage in zip(findings, stages, strict=True):
+                found.keep(stage.add(item))
+        if not isinstance(item, TimePassed):
+            latest_ms = max(latest_ms, item.timestamp)
+    for found, stage in zip(findings, stages, strict=True):
+        found.keep(stage.finish())
+        found.events_read, found.in_drift.latest_ms = stage.read, latest_ms
+    return findings
+
+
+def _in_lanes(lanes: Sequence[Lane], batches: Iterable[RecordBatch]) -> list[Findings]:
+    """What the lanes find in events whose order is their own. One decodes for all: no record depends on settings."""
+    findings = [Findings() for _ in lanes]
+    for batch in batches:
+        decoded = lanes[0].decode(batch)
+        for found, lane in zip(findings, lanes, strict=True):
+            found.keep(lane.take(decoded))
+            found.events_read += len(batch)
+    for found, lane in zip(findings, lanes, strict=True):
+        found.in_drift.latest_ms = lane.latest_ms
+    return findings
+
+
+def _batches(events: Iterable[EventLike | Item], chosen: Chosen | None) -> Iterator[RecordBatch]:
+    """The records that are `chosen`, many at a time. Ticks count only where a recording is in the order of its cuts."""
+    batch, size = list[Record](), 0
     for item in records_of(events.batches() if isinstance(events, Source) else events):
         if isinstance(item, LineRecords):
-            mine = item if chosen is None else item.only(_places_of(chosen, item))
-            for found, run in pairs:
-                found.keep(run.add_lines(mine))
-            continue
-        if chosen is None or isinstance(item, TimePassed) or chosen(item.value, item.headers):
-            for found, run in pairs:
-                if outputs := run.add(item):
-                    found.keep(outputs)
-        if not isinstance(item, TimePassed) and item.timestamp > latest_ms:
-            latest_ms = item.timestamp
-    for found, run in pairs:
-        found.keep(run.finish())
-        found.events_read = run.read
-        found.in_drift.latest_ms = run.latest_ms if isinstance(run, _Run) else latest_ms
-    return findings
+            if batch:
+                yield ListedRecords(batch)
+                batch, size = [], 0
+            if lines := item if chosen is None else item.only(_places_of(chosen, item)):
+                yield lines
+        elif not isinstance(item, TimePassed) and (chosen is None or chosen(item.value, item.headers)):
+            batch.append(item)
+            size += len(item.value or b"")
+            if len(batch) == BATCH_RECORDS or size >= BATCH_BYTES:
+                yield ListedRecords(batch)
+                batch, size = [], 0
+    if batch:
+        yield ListedRecords(batch)
 
 
 def _places_of(chosen: Chosen, lines: LineRecords) -> list[int]:
     return [place for place, value in enumerate(lines.values()) if chosen(value, ())]
-
-
-class _Run:
-    """The monitor over events whose order is their own, all in one lane."""
-
-    def __init__(self, stage: MonitorStage, observer: Observer | None, settings: Settings) -> None:
-        patience = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        self._lane = Lane(stage, patience, observer)
-        self._batch: list[Record] = []
-        self._bytes = 0
-        self.read = 0
-
-    def add(self, item: Record | TimePassed) -> Sequence[Output | Forward]:
-        """Take a record in. What comes out belongs to the records so far, as far as they were not done yet."""
-        if isinstance(item, TimePassed):
-            return ()
-        self.read += 1
-        self._batch.append(item)
-        self._bytes += len(item.value or b"")
-        return self.finish() if len(self._batch) == BATCH_RECORDS or self._bytes >= BATCH_BYTES else ()
-
-    def add_lines(self, lines: LineRecords) -> Sequence[Output | Forward]:
-        """Take in many records. What comes out belongs to all so far."""
-        self.read += len(lines)
-        before = self.finish()
-        return [*before, *(self._lane.take(lines) if len(lines) else ())]
-
-    @property
-    def latest_ms(self) -> int:
-        """The greatest event time so far, in milliseconds since the epoch."""
-        return self._lane.latest_ms
-
-    def finish(self) -> Sequence[Output | Forward]:
-        """What comes out of the records not done yet."""
-        batch, self._batch, self._bytes = self._batch, [], 0
-        return self._lane.take(batch) if batch else ()
 
 
 def _decided(found: Findings, settings: Settings) -> BacktestResult:

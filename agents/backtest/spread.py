@@ -11,11 +11,15 @@ from typing import Any
 import msgspec
 
 from agents.backtest.replay import Findings, monitor
-from agents.backtest.sources import EventLike, Item, SourceError
+from agents.backtest.sources import EventLike, Item, Source, SourceError
 from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
 from streams.partitioner import partition_of
 from streams.records import Headers
+
+
+class ProcessLost(RuntimeError):
+    """A process ended without a result."""
 
 
 class _Named(msgspec.Struct):
@@ -31,6 +35,8 @@ def monitor_in_processes(events: Iterable[EventLike | Item], settings: Settings,
         raise ValueError(f"processes: expected at least 1, got {processes}")
     if iter(events) is events:
         raise ValueError("processes: expected 1 for events that can be read only once")
+    if isinstance(events, Source) and events.grows:
+        raise ValueError(f"processes: expected 1 for {events.name}, which grows: record it first")
     # Forked, for what is to be read need not be picklable.
     context = multiprocessing.get_context("fork")
     ends: list[tuple[Any, Connection]] = []
@@ -54,7 +60,7 @@ def _gathered(receivers: Iterable[Connection]) -> Findings:
         try:
             part = receiver.recv()
         except EOFError:
-            raise RuntimeError("a process of the backtest ended before it was done: out of memory?") from None
+            raise ProcessLost("a process of the backtest ended before it was done: out of memory?") from None
         if isinstance(part, Exception):
             raise part
         found.add(part)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from agents.cli.failures import BadInput
+import typer
+
+from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Changes, Config, settings_of
 from agents.cli.output import print_json, print_line, print_table
 from agents.cli.report_options import PlotFile, ReportFile, ReportFiles
@@ -26,6 +28,13 @@ from agents.cli.what_if import Compared, Others, document_of, print_compared
 
 if TYPE_CHECKING:
     from agents.backtest import BacktestResult
+    from agents.backtest.replay import Observer
+    from agents.backtest.sources import Source
+    from agents.settings import Settings
+
+Processes = Annotated[
+    int, typer.Option("--processes", help="Spread the models over so many; the result is the same.", min=1, max=64)
+]
 
 
 def backtest(
@@ -45,6 +54,7 @@ def backtest(
     batch_rows: BatchRows = 500,
     report: ReportFile = None,
     plot: PlotFile = None,
+    processes: Processes = 1,
     as_json: AsJson = False,
 ) -> None:
     """Run the monitor and the retrain policy over recorded events; no broker, the same steps, the same answers.
@@ -62,13 +72,10 @@ def backtest(
     files = ReportFiles(report, plot, settings[0])
     known, rules = None if labels is None else labels_of(labels), rules_of(max_delay, repeats, probation)
     read = opened(source, mapping, model, constants, layout, batch_rows)
-    from agents.backtest import SourceError, Timelines, compare_settings, summarise
+    from agents.backtest import Timelines, summarise
 
     timelines = Timelines()
-    try:
-        results = compare_settings(read, settings, observer=files.beside(None if known is None else timelines))
-    except SourceError as problem:
-        raise BadInput(str(problem)) from None
+    results = _results(read, settings, files.beside(None if known is None else timelines), processes)
     scores = [None if known is None else scored(result, known, timelines, rules) for result in results]
     summaries = [summarise(result, each) for result, each in zip(results, settings, strict=True)]
     documents = [document_of(*each) for each in zip(results, summaries, scores, strict=True)]
@@ -86,6 +93,27 @@ def backtest(
             print_scores(scores[0])
     for file in [] if as_json else written:
         print_line(f"written: {file}")
+
+
+def _results(
+    read: Source, settings: Sequence[Settings], observer: Observer | None, processes: int
+) -> list[BacktestResult]:
+    from agents.backtest import SourceError, compare_settings
+    from agents.backtest import backtest as run_backtest
+    from agents.backtest.spread import ProcessLost
+
+    if processes > 1 and (observer is not None or len(settings) > 1):
+        raise BadInput("--processes: expected 1 beside --labels, --report, --plot and --compare")
+    if processes > 1 and read.grows:
+        raise BadInput(f"--processes: expected 1 for {read.name}, which grows: record it first")
+    try:
+        if processes == 1:
+            return compare_settings(read, settings, observer=observer)
+        return [run_backtest(read, settings[0], processes=processes)]
+    except SourceError as problem:
+        raise BadInput(str(problem)) from None
+    except ProcessLost as problem:
+        raise CommandFailed(str(problem)) from None
 
 
 def _configs(compare: list[Path] | None, others: list[Path] | None, config: Path | None) -> list[Path | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.backtest import backtest, replay
+from agents.backtest import backtest, replay, spread
 from agents.backtest.result import in_time_order
+from agents.backtest.sources import Source
+from agents.backtest.spread import ProcessLost
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
 from schemas.metrics import ValidationScore
 from tests.backtest.events import START, metrics
@@ -94,6 +97,18 @@ def test_processes_find_what_one_finds() -> None:
 def test_processes_need_events_that_can_be_read_again() -> None:
     with pytest.raises(ValueError, match=r"^processes: expected 1 for events that can be read only once$"):
         backtest(iter([metrics(0, 0.9)]), processes=2)
+
+
+def test_processes_need_events_that_do_not_grow() -> None:
+    grows = Source("kafka://here/metrics", lambda: iter(()), grows=True)
+    with pytest.raises(ValueError, match=r"^processes: expected 1 for kafka://here/metrics, which grows: record it"):
+        backtest(grows, processes=2)
+
+
+def test_a_process_that_ends_without_a_result_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "monitor", lambda *_, **__: os._exit(9))
+    with pytest.raises(ProcessLost, match="before it was done"):
+        backtest([metrics(0, 0.9)], processes=2)
 
 
 def test_what_is_no_event_is_told_from_a_process_too() -> None:

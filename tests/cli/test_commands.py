@@ -95,6 +95,22 @@ def test_a_backtest_prints_one_document(folder: Path) -> None:
     assert [letter["offset"] for letter in document["dead_letters"]] == [651]
 
 
+def test_a_backtest_in_processes_prints_the_same_and_says_what_it_cannot_do(folder: Path) -> None:
+    events = [metrics(second, value, model) for model in "abc" for second, value in enumerate([*quiet(2), 0.65])]
+    file = write(folder / "events.jsonl", events)
+    one, two = (visutility("backtest", file, "--json", "--processes", count).json for count in ("1", "2"))
+    assert {**one, "elapsed_seconds": 0, "events_per_second": 0} == {
+        **two,
+        "elapsed_seconds": 0,
+        "events_per_second": 0,
+    }
+    assert len(one["drift"]) == 3
+    refused = visutility("backtest", file, "--processes", "2", "--compare", "a.toml", "b.toml")
+    assert (refused.status, len(refused.err.splitlines())) == (2, 1)
+    refused = visutility("backtest", file, "--processes", "2", "--report", folder / "page.html")
+    assert refused.err == "visutility: --processes: expected 1 beside --labels, --report, --plot and --compare\n"
+
+
 def test_a_backtest_for_people_tells_what_was_found(folder: Path) -> None:
     ran = visutility("backtest", write(folder / "events.jsonl", [metrics(0, 0.9), b"{"]))
     assert ran.status == 0

@@ -31,7 +31,7 @@ def kafka_source(url: str) -> Source:
     """
     wanted = parse_url(url)
     header = _run(described(wanted), wanted)
-    return Source(url, lambda: _items(wanted, header), recorded_of(header))
+    return Source(url, lambda: _items(wanted, header), recorded_of(header), grows=True)
 
 
 def parse_url(url: str) -> Wanted:

@@ -31,7 +31,8 @@ EXTENSIONS = (*_LINES, *_TABLES)
 class Source:
     """What a SOURCE holds, in order, read anew by each iteration and never all in memory.
 
-    `recorded` tells what a recording knows beside its records; None for everything else. Iterating raises SourceError.
+    `recorded` tells what a recording knows beside its records; None for everything else. `grows`: the next iteration
+    may give more. Iterating raises SourceError.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Source:
         items: Callable[[], Iterator[Item]],
         recorded: Recorded | None = None,
         batches: Callable[[], Iterator[Item | LineRecords]] | None = None,
+        grows: bool = False,
     ) -> None:
-        self.name, self._items, self.recorded = name, items, recorded
+        self.name, self._items, self.recorded, self.grows = name, items, recorded, grows
         self._batches = batches or items
 
     def __iter__(self) -> Iterator[Item]:
