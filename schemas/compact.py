@@ -10,9 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
-from operator import attrgetter, itemgetter
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
@@ -23,7 +21,8 @@ from schemas.parse import Parser
 
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
-EpochSeconds = Annotated[float, msgspec.Meta(ge=EARLIEST.timestamp(), lt=LATEST.timestamp())]
+#: What would be rounded up to the end of the range is the schema's to refuse.
+EpochSeconds = Annotated[float, msgspec.Meta(ge=EARLIEST.timestamp(), lt=LATEST.timestamp() - 1e-6)]
 
 _Items = msgspec.Meta(min_length=1, max_length=MAX_ITEMS)
 _Int64 = Annotated[int, msgspec.Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
@@ -98,14 +97,7 @@ def instant(epoch_seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=epoch_seconds)
 
 
-_decoder: msgspec.json.Decoder[CompactMessage] = msgspec.json.Decoder(CompactMessage)
-_decode, _decode_lines = _decoder.decode, _decoder.decode_lines
-
-_MODEL_NAME, _MODEL_VERSION = attrgetter("model_name"), attrgetter("model_version")
-_EVENT_ID, _EXTRAS = attrgetter("event_id"), attrgetter("extras")
-
-_FIRST, _LAST = itemgetter(0), itemgetter(-1)
-_BRACE, _CLOSING_BRACE = set(b"{"), set(b"}")
+_decode: Callable[[bytes], CompactMessage] = msgspec.json.Decoder(CompactMessage).decode
 
 
 def _has_equal_columns(message: CompactOutcomes) -> bool:
@@ -122,18 +114,7 @@ def _has_ratio(message: CompactMetrics) -> bool:
     )
 
 
-class CompactParser(NamedTuple):
-    """Two ways to the same messages; they share the names that the schema has accepted.
-
-    `one(value, headers=())` decodes any record's value; it raises what the schema's parser raises. `many(values)` takes
-    records without headers, a few hundred at most, and costs half as much for each; None where it cannot take them all.
-    """
-
-    one: Callable[..., Message | CompactMessage]
-    many: Callable[[Sequence[bytes]], list[CompactMessage] | None]
-
-
-def compact_parser(parse: Parser) -> CompactParser:
+def compact_parser(parse: Parser) -> Callable[..., Message | CompactMessage]:
     """A parser that gives `CompactMetrics` where it can, and what `parse` gives otherwise."""
     models, versions, extras = set[str](), {""}, set[str]()
 
@@ -149,7 +130,7 @@ def compact_parser(parse: Parser) -> CompactParser:
                     names.update(new)
         return message
 
-    def one(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> Message | CompactMessage:
+    def compact(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> Message | CompactMessage:
         # A function over local names, for it is called for each record: lookups in an object cost a tenth more.
         if headers or value is None:
             return note(parse(value, headers))
@@ -172,52 +153,7 @@ def compact_parser(parse: Parser) -> CompactParser:
         note(parse(value, headers))
         return message  # the schema has accepted it, and finds in it the same
 
-    def many(values: Sequence[bytes]) -> list[CompactMessage] | None:
-        messages = _decode_alike(values)
-        # The same checks as above.
-        if (
-            messages is not None
-            and models.issuperset(map(_MODEL_NAME, messages))
-            and versions.issuperset(map(_MODEL_VERSION, messages))
-            and "".join(filter(None, map(_EVENT_ID, messages))).isprintable()
-            and _hold_together(messages, extras)
-        ):
-            return messages
-        return None
-
-    return CompactParser(one, many)
-
-
-def _hold_together(messages: Sequence[CompactMessage], extras: set[str]) -> bool:
-    """Whether each of the messages is one by the rules that span fields; `extras` are names that will do."""
-    of_metrics = [message for message in messages if type(message) is CompactMetrics]
-    if len(of_metrics) < len(messages):
-        of_outcomes = (message for message in messages if isinstance(message, CompactOutcomes))
-        if not all(map(_has_equal_columns, of_outcomes)):
-            return False
-    return (
-        extras.issuperset(chain.from_iterable(map(_EXTRAS, of_metrics)))
-        and max(map(len, map(_EXTRAS, of_metrics)), default=0) <= _MOST_EXTRAS
-        and all(_has_ratio(message) for message in of_metrics if not message.extras)
-    )
-
-
-def _decode_alike(values: Sequence[bytes]) -> list[CompactMessage] | None:
-    """Values decoded as the lines of one text; None if they are not one message each, as `_decode` takes them.
-
-    An object cannot go on beyond the end of a value: what would have to follow in it is `}`, a line break and `{`,
-    which is nowhere valid inside. So each value holds at least one message, and as many messages as values is one each.
-    """
-    text = b"\n".join(values)
-    if text.count(b"\n") >= len(values) or b"" in values:
-        return None
-    if set(map(_FIRST, values)) != _BRACE or set(map(_LAST, values)) != _CLOSING_BRACE:
-        return None
-    try:
-        messages = _decode_lines(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return messages if len(messages) == len(values) else None
+    return compact
 
 
 def _all_known(names: dict[str, float], known: set[str]) -> bool:

@@ -65,9 +65,9 @@ def rejected(expected: str, got: str, at: str | int = "") -> PydanticCustomError
 
 def _instant(value: Any, handler: Callable[[Any], datetime]) -> datetime:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        # The comparison is false for NaN too; beyond the range `timedelta` could overflow.
-        if _EARLIEST_SECONDS <= value < _LATEST_SECONDS:
-            return EPOCH + timedelta(seconds=value)
+        # The comparison is false for NaN too; beyond the range `timedelta` could overflow. It rounds to microseconds.
+        if _EARLIEST_SECONDS <= value < _LATEST_SECONDS and (moment := EPOCH + timedelta(seconds=value)) < LATEST:
+            return moment
         raise rejected(_INSTANT, described(value))
     if isinstance(value, str):
         moment = _utc_text(value) or _time_text(value, handler)

@@ -1,55 +1,61 @@
-"""From records to messages: many at a time where all are of the usual kind, else one by one."""
+"""From records to messages: in columns where a stage can, else one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from schemas.columns.columns import MetricColumns
 from schemas.message import Message
 from streams.origin import forwarded_from, without_origin
 from streams.records import Headers, Record, RecordBatch
 from streams.stage import Compact, Stage
 
-#: Records decoded together. One that is unusual makes its neighbours go one by one, so they are few.
-TOGETHER: Final = 128
-
 
 @dataclass(slots=True)
 class Decoded:
-    """Records with the message of each: None where the stage has no use for one, or where it cannot be decoded.
+    """Records, and what they say: in `columns`, or each a message of `messages`, whose places are in `places`.
 
-    `refused` then has the reason, by the record's place. `clocks`: the tick clock at each record, which never goes
-    back, where it is not the processor's own for all of them.
+    The stage has no use for records that are in neither, or they cannot be decoded: `refused` then has the reason, by
+    the record's place. Places ascend. `clocks`: the tick clock at each record, which never goes back, where it is not
+    the processor's own for all of them.
     """
 
     records: RecordBatch
-    messages: list[Message | Compact | None]
-    refused: dict[int, str]
+    places: list[int] = field(default_factory=list)
+    messages: list[Message | Compact] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    columns: list[MetricColumns] = field(default_factory=list)
     clocks: Sequence[int] | None = None
 
     def part(self, begin: int, end: int) -> Decoded:
         """The records from one place to before another."""
-        refused = {place - begin: reason for place, reason in self.refused.items() if begin <= place < end}
-        clocks = None if self.clocks is None else self.clocks[begin:end]
-        return Decoded(self.records[begin:end], self.messages[begin:end], refused, clocks)
+        first, last = bisect_left(self.places, begin), bisect_left(self.places, end)
+        return Decoded(
+            self.records[begin:end],
+            [place - begin for place in self.places[first:last]],
+            self.messages[first:last],
+            {place - begin: reason for place, reason in self.refused.items() if begin <= place < end},
+            [part for columns in self.columns if (part := columns.between(begin, end))],
+            None if self.clocks is None else self.clocks[begin:end],
+        )
 
 
 def decode_batch(stage: Stage[Any], records: RecordBatch) -> Decoded:
     """Decode all records of a batch; nothing is raised for what is wrong with one."""
-    values, with_headers = records.values(), records.with_headers()
-    decoded = Decoded(records, [], {})
-    for first in range(0, len(values), TOGETHER):
-        some = values[first : first + TOGETHER]
-        together = None if with_headers or None in some else stage.decode_many(some)  # type: ignore[arg-type] # no None
-        if together is not None:
-            decoded.messages += together
-        elif with_headers:
-            for place in range(first, first + len(some)):
-                _decode_record(stage, records[place], place, decoded)
-        else:
-            for place, value in enumerate(some, start=first):
-                _decode(stage, value, (), place, decoded)
+    decoded = Decoded(records)
+    if records.with_headers():
+        for place, record in enumerate(records):
+            _decode_record(stage, record, place, decoded)
+        return decoded
+    values = records.values()
+    places: Iterable[int] = range(len(values))
+    if taken := stage.decode_columns(values):
+        decoded.columns, places = taken
+    for place in places:
+        _decode(stage, values[place], (), place, decoded)
     return decoded
 
 
@@ -60,7 +66,6 @@ def _decode_record(stage: Stage[Any], record: Record, place: int, decoded: Decod
             forwarded_from(record)
             headers = without_origin(record)
     except ValueError as problem:
-        decoded.messages.append(None)
         decoded.refused[place] = str(problem)
         return
     _decode(stage, record.value, headers, place, decoded)
@@ -70,5 +75,8 @@ def _decode(stage: Stage[Any], value: bytes | None, headers: Headers, place: int
     try:
         message = stage.decode(value, headers)
     except ValueError as problem:
-        message, decoded.refused[place] = None, str(problem)
-    decoded.messages.append(message)
+        decoded.refused[place] = str(problem)
+        return
+    if message is not None:
+        decoded.places.append(place)
+        decoded.messages.append(message)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from schemas.alerts import Alert
+from schemas.columns.columns import MetricColumns
 from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.ids import output_id
 from schemas.message import Message
@@ -19,8 +20,8 @@ from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_ori
 from streams.partitioner import partition_of
 from streams.parts import Parts, Table
 from streams.records import Forward, ListedRecords, Output, Record, RecordBatch
-from streams.run import EventRun
-from streams.stage import Event, Input, Stage, Tick
+from streams.run import EventRun, Undecoded
+from streams.stage import Compact, Event, Input, Stage, Tick
 
 S = TypeVar("S")
 
@@ -121,22 +122,36 @@ class Processor(Generic[S]):
 
     def apply(self, decoded: Decoded) -> list[Output | Forward]:
         """The same for records that are decoded already."""
-        records, runs = decoded.records, dict[str, EventRun]()
+        records = decoded.records
         outputs: list[Output | Forward] = [
             self._dead_letter(records[place], reason) for place, reason in decoded.refused.items()
         ]
-        for place, message in enumerate(decoded.messages):  # the hot loop: what can be done once a run is not done here
-            if message is not None:
-                try:
-                    run = runs[message.model_name]
-                except KeyError:
-                    run = runs[message.model_name] = EventRun(self._clock, records, clocks=decoded.clocks)
-                run.places.append(place)
-                run.messages.append(message)
-        for key, run in runs.items():
+        for key, run in self._runs(decoded).items():
             home = partition_of(key, self._partitions)
             outputs += self._apply(key, run) if home == self._partition else self._send_on(key, home, run)
         return outputs
+
+    def _runs(self, decoded: Decoded) -> dict[str, EventRun]:
+        """The events of each key; keys in the order of their first events."""
+        found = dict[str, tuple[list[int], list[Message | Compact]]]()
+        for place, message in zip(decoded.places, decoded.messages, strict=True):  # the hot loop
+            try:
+                places, messages = found[message.model_name]
+            except KeyError:
+                places, messages = found[message.model_name] = [], []
+            places.append(place)
+            messages.append(message)
+        runs = {key: EventRun(self._clock, decoded.records, *run, decoded.clocks) for key, run in found.items()}
+        if not decoded.columns:
+            return runs
+        for columns in decoded.columns:
+            key, run = columns.kind.model_name, self._run_of(columns, decoded)
+            runs[key] = runs[key].merged(run) if key in runs else run
+        return dict(sorted(runs.items(), key=lambda item: item[1].places[0]))
+
+    def _run_of(self, columns: MetricColumns, decoded: Decoded) -> EventRun:
+        messages = Undecoded(self._stage.decode, decoded.records, columns.places)
+        return EventRun(self._clock, decoded.records, columns.places, messages, decoded.clocks, columns)
 
     def feed(self, message: Message) -> Sequence[Output | Forward]:
         """Apply a message that this process made itself (a finished trial), as if it had been read."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from schemas.columns.columns import MetricColumns
 from schemas.message import Message
 from streams.origin import Origin
 from streams.parts import Parts
@@ -68,8 +69,11 @@ class Stage(Protocol[S]):
         """
         ...
 
-    def decode_many(self, values: Sequence[bytes]) -> Sequence[Message | Compact] | None:
-        """What `decode` gives for a few hundred records without headers, in less time; None: decode each by itself."""
+    def decode_columns(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]] | None:
+        """What `decode` gives for records without headers, where it can be had in columns, and the places of others.
+
+        None: decode each by itself.
+        """
         ...
 
     def new_state(self, key: str, parts: Parts) -> S:

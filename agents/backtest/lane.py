@@ -9,27 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.compact import CompactMessage, CompactMetrics, CompactOutcomes
-from schemas.message import Message
+from agents.monitor.times import microseconds
 from schemas.metrics import Heartbeat
 from streams.decoding import Decoded, decode_batch
 from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import Forward, ListedRecords, Output, Record, RecordBatch, StoredRecord
-from streams.stage import Compact, Input, Stage
+from streams.stage import Input, Stage
 
 Milliseconds = NDArray[np.int64]
 
 #: Stands for the event time of what has none.
 _NEVER: Final = np.iinfo(np.int64).min
-
-_TIMESTAMP = attrgetter("timestamp")
 
 
 class Lane:
@@ -54,7 +50,7 @@ class Lane:
 
     def take(self, decoded: Decoded) -> list[Output | Forward]:
         """Apply decoded records, and let time go by with them."""
-        times = _event_times(decoded.messages)
+        times = _event_times(decoded)
         greatest = np.maximum.accumulate(np.maximum(times, self._latest))
         decoded = replace(decoded, records=_Timed(decoded.records, times, greatest))
         if self._first == _NEVER:
@@ -106,17 +102,16 @@ class _Timed(ListedRecords):
         return StoredRecord(one.topic, one.partition, one.offset, written, one.key, one.value, one.headers)
 
 
-def _event_times(messages: Sequence[Message | Compact | None]) -> Milliseconds:
-    """Milliseconds since the epoch."""
-    if set(map(type, messages)) <= {CompactMetrics, CompactOutcomes}:
-        return np.rint(np.fromiter(map(_TIMESTAMP, messages), np.float64, len(messages)) * 1000).astype(np.int64)
-    return np.fromiter(map(_event_time, messages), np.int64, len(messages))
+def _event_times(decoded: Decoded) -> Milliseconds:
+    """Milliseconds since the epoch, at each record's place."""
+    times = np.full(len(decoded.records), _NEVER)
+    if decoded.places:
+        each = map(microseconds, decoded.messages)
+        times[decoded.places] = _milliseconds(np.fromiter(each, np.int64, len(decoded.places)))
+    for columns in decoded.columns:
+        times[columns.places] = _milliseconds(columns.times)
+    return times
 
 
-def _event_time(message: Message | Compact | None) -> int:
-    if message is None:
-        return _NEVER
-    if isinstance(message, CompactMessage):
-        return round(message.timestamp * 1000)
-    full = message if isinstance(message, Message) else message.full()
-    return round(full.timestamp.timestamp() * 1000)
+def _milliseconds(microseconds: NDArray[np.int64]) -> Milliseconds:
+    return np.rint(microseconds / 1000).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Inner loops of detectors: plain Python functions that numba compiles where it is installed (docs/adr/0007).
+"""Inner loops of detectors, and their memory (docs/adr/0007).
 
 Both ways give the same bits: a kernel uses nothing but +, −, ×, ÷, comparisons, `math.sqrt` and `math.log`, in one
 order, without fast-math. Compiling takes a second or two the first time and is cached on disk; it happens when a
@@ -7,53 +7,17 @@ detector is made, never at a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from importlib.util import find_spec
-from types import FunctionType
-from typing import Any, Final
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Whether kernels are compiled; the extra `fast` brings numba.
-COMPILED: Final = find_spec("numba") is not None
+from schemas.kernel import COMPILED, Kernel
+
+__all__ = ["COMPILED", "ENDS", "EVERY", "NOTABLE", "Kernel", "Memory", "clear", "memory", "note"]
 
 #: A detector's memory as its kernel sees it: an array for machine code, a list for the interpreter (quicker there).
 Memory = NDArray[np.float64] | list[float]
-
-
-class Kernel:
-    """A function of numbers and of sequences of numbers; it may call other kernels of its module's globals."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        if not isinstance(function, FunctionType):
-            raise TypeError(f"expected a plain function, got {function!r}")
-        self.function = function
-        self.__doc__ = function.__doc__
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Run it in the interpreter."""
-        return self.function(*arguments)
-
-    @cached_property
-    def compiled(self) -> Callable[..., Any]:
-        """The same as machine code, made at the first call with each combination of types. Needs numba."""
-        # Imported here, for numba takes half a second, and most workers need none of it.
-        from numba import njit
-
-        function = self.function
-        scope = function.__globals__ | {
-            name: kernel.compiled
-            for name in function.__code__.co_names
-            if isinstance(kernel := function.__globals__.get(name), Kernel)
-        }
-        bound = FunctionType(function.__code__, scope, function.__name__)
-        try:
-            made: Callable[..., Any] = njit(cache=True)(bound)
-        except RuntimeError:  # nowhere to keep a cache: a read-only installation without a home
-            made = njit(bound)
-        return made
 
 
 def memory(numbers: Sequence[float] | NDArray[np.float64], compiled: bool) -> Memory:

@@ -12,10 +12,12 @@ import numpy as np
 from msgspec.structs import astuple
 
 from agents.monitor.plan import AVERAGE_PRECISION_RECALL
+from schemas.columns.columns import MetricColumns
 from schemas.compact import CompactMetrics, instant
 from schemas.fields import EPOCH
 from schemas.message import Message
 from schemas.metrics import RATIOS
+from streams.run import EventRun
 from streams.stage import Compact
 from streams.windows import Floats
 
@@ -34,11 +36,23 @@ class Columns:
     latest: int
 
 
-def columns_of(messages: Sequence[Message | Compact], with_average: bool) -> Columns | None:
-    """The columns of these messages (at least one); None if they are not all compact and alike.
+def columns_of(run: EventRun, with_average: bool) -> Columns | None:
+    """The columns of a run's messages (at least one); None if they are not all compact and alike.
 
     `with_average` adds (precision + recall) / 2 where both came.
     """
+    columns = _of_messages(run.messages) if run.columns is None else _of_decoded(run.columns)
+    if columns is not None and with_average and {"precision", "recall"} <= columns.values.keys():
+        columns.values[AVERAGE_PRECISION_RECALL] = (columns.values["precision"] + columns.values["recall"]) / 2
+    return columns
+
+
+def _of_decoded(columns: MetricColumns) -> Columns:
+    values = dict(zip(columns.kind.metrics, columns.values, strict=True))
+    return Columns(columns.kind.model_version, values, int(columns.times.max()))
+
+
+def _of_messages(messages: Sequence[Message | Compact]) -> Columns | None:
     if set(map(type, messages)) != {CompactMetrics}:
         return None
     rows = map(astuple, cast(Sequence[CompactMetrics], messages))
@@ -48,11 +62,8 @@ def columns_of(messages: Sequence[Message | Compact], with_average: bool) -> Col
     values, others = _ratios(ratios), _extras(extras)
     if values is None or others is None:
         return None
-    values |= others
-    if with_average and "precision" in values and "recall" in values:
-        values[AVERAGE_PRECISION_RECALL] = (values["precision"] + values["recall"]) / 2
     latest = (instant(max(times)) - EPOCH) // _MICROSECOND
-    return Columns(versions[0], values, latest)
+    return Columns(versions[0], values | others, latest)
 
 
 def _ratios(columns: Sequence[Sequence[float | None]]) -> dict[str, Floats] | None:

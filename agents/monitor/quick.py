@@ -6,16 +6,17 @@ because something might have to be said or begun, goes the long way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import lru_cache
+from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
 from agents.monitor.expiry import next_due
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.state import Model, MonitorState, Series, Version, panes_of
-from agents.monitor.times import Times, microseconds, stride
+from agents.monitor.times import Times, stride, time_in
 from schemas.compact import CompactMetrics, instant
 from schemas.fields import EPOCH
 from schemas.metrics import RATIOS
@@ -31,7 +32,10 @@ _ratios = attrgetter(*RATIOS)
 
 
 class _Place(NamedTuple):
-    """Where a metric's value is in a message: at a place among RATIOS, or (`at` is −1) the extra of this name."""
+    """Where a metric's value is in a message: at a place among RATIOS, or (`at` is −1) the extra of this name.
+
+    Of columns the name alone has a meaning.
+    """
 
     metric: str
     at: int
@@ -49,31 +53,61 @@ class _Lane(NamedTuple):
 
 def take_quietly(model: Model, run: EventRun, plans: Plans) -> int:
     """Take in the messages of a run up to the first that may have consequences; returns how many. Changes the state."""
-    state, messages = model.state, run.messages
-    first = messages[0]
-    if state.silent or not state.versions or type(first) is not CompactMetrics or plans.wants_average(state.model):
+    state = model.state
+    if state.silent or not state.versions or plans.wants_average(state.model) or plans.by_time(state.model):
         return 0
-    if (state.waiting is not None or len(state.versions) > 1) and _is_anything_due(state, messages, plans):
+    places, version = _places_in(run), state.versions[-1]
+    if not places or ((state.waiting is not None or len(state.versions) > 1) and _is_anything_due(state, run, plans)):
         return 0
-    if plans.by_time(state.model):
-        return 0
-    version = state.versions[-1]
-    places = _places(tuple([value is None for value in _ratios(first)]), tuple(first.extras))
     lanes = _lanes(places, version, state.model, plans)
-    taken = _take(lanes, messages, version.name, model) if lanes else 0
+    taken = _take(lanes, _rows(run, places, version.name), run, model) if lanes else 0
     if taken:
-        latest = max([message.timestamp for message in cast(Sequence[CompactMetrics], messages[:taken])])
-        state.event_time = max(state.event_time, (instant(latest) - EPOCH) // _MICROSECOND)
+        state.event_time = max(state.event_time, _latest(run, taken))
         state.counts["metrics"] = state.counts.get("metrics", 0) + taken
         state.clock, state.last_version = run.clock, version.name
     return taken
 
 
-def _is_anything_due(state: MonitorState, messages: Sequence[object], plans: Plans) -> bool:
+def _latest(run: EventRun, count: int) -> int:
+    """The greatest event time of a run's first messages, as far as they are compact, in microseconds."""
+    if run.columns is not None:
+        return int(run.columns.times[:count].max())
+    latest = max([message.timestamp for message in run.messages[:count] if type(message) is CompactMetrics])
+    return (instant(latest) - EPOCH) // _MICROSECOND
+
+
+def _is_anything_due(state: MonitorState, run: EventRun, plans: Plans) -> bool:
     """Whether something is to be given up by the time of the latest of these, the first of which is compact."""
-    latest = max([message.timestamp for message in messages if type(message) is CompactMetrics])
     due = next_due(state, plans)
-    return due is not None and (instant(latest) - EPOCH) // _MICROSECOND >= due
+    return due is not None and _latest(run, len(run)) >= due
+
+
+def _places_in(run: EventRun) -> tuple[_Place, ...]:
+    """Where metrics are in the messages of a run that are like its first; none if that is not compact."""
+    if run.columns is not None:
+        return _places_of(run.columns.kind.metrics)
+    first = run.messages[0]
+    if type(first) is not CompactMetrics:
+        return ()
+    return _places(tuple([value is None for value in _ratios(first)]), tuple(first.extras))
+
+
+def _rows(run: EventRun, places: Sequence[_Place], version: str) -> Iterator[list[float]]:
+    """The values of a run's first messages, as long as they are of the version and have a value at each place alone."""
+    if run.columns is not None:
+        if run.columns.kind.model_version == version:
+            yield from run.columns.values.T.tolist()
+        return
+    extras = sum([place.at < 0 for place in places])
+    missing = len(RATIOS) - len(places) + extras
+    for message in run.messages:
+        if type(message) is not CompactMetrics or message.model_version != version or len(message.extras) != extras:
+            return
+        ratios = _ratios(message)
+        found = [ratios[at] if at >= 0 else message.extras.get(extra) for _, at, extra in places]
+        if None in found or ratios.count(None) != missing:
+            return
+        yield cast("list[float]", found)
 
 
 @lru_cache(maxsize=10_000)
@@ -81,6 +115,12 @@ def _places(missing: tuple[bool, ...], extras: tuple[str, ...]) -> tuple[_Place,
     """Of the metrics in messages that lack these ratios and have these extras."""
     ratios = [_Place(name, at, "") for at, name in enumerate(RATIOS) if not missing[at]]
     return *ratios, *[_Place(f"extras.{name}", -1, name) for name in extras]
+
+
+@lru_cache(maxsize=10_000)
+def _places_of(metrics: tuple[str, ...]) -> tuple[_Place, ...]:
+    """Of the metrics of columns."""
+    return tuple([_Place(name, 0, "") for name in metrics])
 
 
 def _lanes(places: Sequence[_Place], version: Version, model: str, plans: Plans) -> list[_Lane]:
@@ -96,21 +136,11 @@ def _lanes(places: Sequence[_Place], version: Version, model: str, plans: Plans)
     return lanes
 
 
-def _take(lanes: list[_Lane], messages: Sequence[object], version: str, model: Model) -> int:
-    """Take in messages that have a value for each lane, and no others, as long as nothing is to be said of them."""
-    places = [lane.place for lane in lanes]
+def _take(lanes: list[_Lane], found: Iterable[list[float]], run: EventRun, model: Model) -> int:
+    """Take in rows of values, one of each lane, as long as there is room, and nothing is to be said of them."""
     measured = [(number, lane) for number, lane in enumerate(lanes) if lane.plan.is_measured]
-    extras = sum([place.at < 0 for place in places])
-    missing = len(RATIOS) - len(lanes) + extras
     rows: list[list[float]] = []
-    for message in messages[: min([lane.window.room for lane in lanes])]:
-        if type(message) is not CompactMetrics or message.model_version != version or len(message.extras) != extras:
-            break
-        ratios = _ratios(message)
-        found = [ratios[at] if at >= 0 else message.extras.get(extra) for _, at, extra in places]
-        if None in found or ratios.count(None) != missing:
-            break
-        row = cast("list[float]", found)
+    for row in islice(found, min([lane.window.room for lane in lanes])):
         if not all(_is_calm(lane, row[number]) for number, lane in measured):
             break
         for number, lane in measured:
@@ -118,20 +148,20 @@ def _take(lanes: list[_Lane], messages: Sequence[object], version: str, model: M
                 lane.window.turn_over(panes_of(lane.series, model.parts))
         rows.append(row)
     for _, lane in measured:
-        _note_times(lane, messages, len(rows))
+        _note_times(lane, run, len(rows))
     for lane, column in zip(lanes, zip(*rows, strict=True), strict=False):
         if not lane.plan.is_measured:
             lane.window.take_many(column, lambda series=lane.series: panes_of(series, model.parts))  # type: ignore[misc] # bound now
     return len(rows)
 
 
-def _note_times(lane: _Lane, messages: Sequence[object], count: int) -> None:
+def _note_times(lane: _Lane, run: EventRun, count: int) -> None:
     """Keep when values came that were just taken in, where one of them is to be marked."""
     end, step = lane.window.pushed, stride(lane.plan.size)
     begin = end - count
     if (end - 1) // step != (begin - 1) // step:
         times = Times.of(lane.plan.size, lane.series.times)
-        marked = times.after(begin, end, lambda at: microseconds(cast(CompactMetrics, messages[at - begin])))
+        marked = times.after(begin, end, lambda at: time_in(run, at - begin))
         lane.series.times = marked.encode()
 
 

@@ -53,7 +53,7 @@ class RunIntake:
         """All messages but the first at once; False, and nothing, if they are not alike or have other consequences."""
         if self._by_time:
             return False
-        state, columns = self._step.state, columns_of(run.messages, self._wants_average)
+        state, columns = self._step.state, columns_of(run, self._wants_average)
         due = next_due(state, self._step.plans)
         if columns is None or (due is not None and columns.latest >= due):
             return False

@@ -18,6 +18,8 @@ from agents.monitor.state import Model, MonitorState, decode_state, encode_state
 from agents.monitor.upgrade import FORMAT as FIRST
 from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
+from schemas.columns.columns import MetricColumns
+from schemas.columns.decoder import LateColumnDecoder
 from schemas.compact import CompactMessage, compact_parser
 from schemas.drift import ExternalDrift
 from schemas.internal import OperatorAction
@@ -71,10 +73,18 @@ class MonitorStage:
         """`baselines`: what series begin with (`agents.backtest.baselines` reads them); they are no inputs."""
         self._plans = Plans(settings, baselines)
         self._timeout = settings.heartbeat_timeout // timedelta(milliseconds=1)
-        # Attributes rather than methods: one is called for each record.
+        # An attribute rather than a method: it is called for each record.
         self.decode: Callable[[bytes | None, Headers], Message | CompactMessage]
-        self.decode_many: Callable[[Sequence[bytes]], Sequence[CompactMessage] | None]
-        self.decode, self.decode_many = compact_parser(parser_for(MonitorInput))
+        self.decode = compact_parser(parser_for(MonitorInput))
+        self._columns = LateColumnDecoder(self.decode)
+
+    def decode_columns(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]] | None:
+        """What `decode` gives for records without headers, as far as it can be had in columns."""
+        return self._columns.decode(values)
+
+    def load(self) -> None:
+        """Decode in columns from now on, rather than after many records; it takes a few seconds. Needs numba."""
+        self._columns.load()
 
     def new_state(self, key: str, parts: Parts) -> Model:
         """A model nothing is known of."""

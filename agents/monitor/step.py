@@ -12,7 +12,7 @@ from agents.monitor.pending import Pending
 from agents.monitor.plan import Plan, Plans
 from agents.monitor.segments import Segments
 from agents.monitor.state import Model, Series, Version, window_of
-from agents.monitor.times import microseconds
+from agents.monitor.times import microseconds, time_in
 from streams.run import EventRun
 from streams.stage import Event, Input
 
@@ -58,8 +58,9 @@ class Step:
     def time(self, index: int) -> int:
         """The event time of an input's record, in microseconds since the epoch."""
         inputs = self.inputs
-        message = inputs.messages[index] if isinstance(inputs, EventRun) else cast(Event, inputs[index]).message
-        return microseconds(message)
+        return (
+            time_in(inputs, index) if isinstance(inputs, EventRun) else microseconds(cast(Event, inputs[index]).message)
+        )
 
     def source(self, index: int) -> Source:
         """The record of an input, as outputs refer to it."""

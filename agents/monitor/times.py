@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self, cast
 from schemas.compact import CompactMessage
 from schemas.fields import EPOCH
 from schemas.message import Message
+from streams.run import EventRun
 from streams.stage import Compact
 
 #: Marks in a window; its begin is known to this part of its size.
@@ -37,6 +38,11 @@ def microseconds(message: Message | Compact) -> int:
     if isinstance(message, CompactMessage):
         return timedelta(seconds=message.timestamp) // _MICROSECOND  # what `instant` adds to the epoch
     return (cast(Message, message).timestamp - EPOCH) // _MICROSECOND
+
+
+def time_in(run: EventRun, index: int) -> int:
+    """The event time of one message of a run, in microseconds since the epoch."""
+    return microseconds(run.messages[index]) if run.columns is None else int(run.columns.times[index])
 
 
 def stride(size: int) -> int:

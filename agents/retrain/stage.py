@@ -57,7 +57,7 @@ class RetrainStage:
         """The message in a record; raises InvalidMessage with the reason."""
         return self._parse(value, headers)
 
-    def decode_many(self, values: Sequence[bytes]) -> None:
+    def decode_columns(self, values: Sequence[bytes | None]) -> None:
         """One by one: they are few."""
 
     def new_state(self, key: str, parts: Parts | None = None) -> RetrainState:

@@ -64,7 +64,7 @@ class TunerStage:
         """The message in a record; None for a tombstone. Raises `InvalidMessage`."""
         return None if value is None else self._parse(value, headers)
 
-    def decode_many(self, values: Sequence[bytes]) -> None:
+    def decode_columns(self, values: Sequence[bytes | None]) -> None:
         """One by one: they are few."""
 
     def new_state(self, key: str, parts: Parts | None = None) -> TunerState:

@@ -16,8 +16,13 @@ from agents.backtest import backtest, replay, spread
 from agents.backtest.result import in_time_order
 from agents.backtest.sources import Source
 from agents.backtest.spread import ProcessLost
+from agents.monitor.stage import MonitorInput, MonitorStage
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
+from schemas.columns.decoder import ColumnDecoder
+from schemas.compact import compact_parser
+from schemas.kernel import COMPILED
 from schemas.metrics import ValidationScore
+from schemas.parse import parser_for
 from tests.backtest.events import START, metrics
 
 QUICK = Settings(
@@ -44,10 +49,17 @@ def histories(draw: st.DrawFn) -> list[bytes | dict[str, Any]]:
     return events
 
 
-def told(events: Sequence[bytes | dict[str, Any]], batch: int, **more: Any) -> str:
+COLUMNS = ColumnDecoder(compact_parser(parser_for(MonitorInput))) if COMPILED else None
+
+
+def told(
+    events: Sequence[bytes | dict[str, Any]], batch: int, columns: ColumnDecoder | None = None, **more: Any
+) -> str:
     """Everything that comes out, as text, where `batch` records are applied together."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replay, "BATCH_RECORDS", batch)
+        if columns is not None:  # however few they are
+            patch.setattr(MonitorStage, "decode_columns", lambda _, values: columns.decode(values))
         result = backtest(events, QUICK, **more).as_dict()
     return json.dumps(result | {"elapsed_seconds": 0, "events_per_second": 0})
 
@@ -58,6 +70,7 @@ def test_what_comes_out_does_not_depend_on_batches(events: list[bytes | dict[str
     one_by_one = told(events, 1)
     assert told(events, batch) == one_by_one
     assert told(events, 10_000) == one_by_one
+    assert told(events, batch, COLUMNS) == one_by_one
 
 
 def test_a_model_is_silent_from_its_last_record_on_though_many_came_together() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -51,19 +51,13 @@ def test_the_source_is_read_once_and_each_record_decoded_once(monkeypatch: pytes
 
     def counting(self: MonitorStage, settings: Settings, baselines: Baselines) -> None:
         begin(self, settings, baselines)
-        one, many = self.decode, self.decode_many
+        one = self.decode
 
         def decode(value: bytes | None, headers: Headers = ()) -> Message | CompactMessage:
             decoded.append(value or b"")
             return one(value, headers)
 
-        def decode_many(values: Sequence[bytes]) -> Sequence[CompactMessage] | None:
-            found = many(values)
-            decoded.extend(values if found is not None else ())
-            return found
-
         monkeypatch.setattr(self, "decode", decode)
-        monkeypatch.setattr(self, "decode_many", decode_many)
 
     monkeypatch.setattr(MonitorStage, "__init__", counting)
 

@@ -40,7 +40,7 @@ class SummingStage:
         except ValueError as problem:
             raise InvalidMessage(f"not a score: {type(problem).__name__}") from None
 
-    def decode_many(self, values: Sequence[bytes]) -> None:
+    def decode_columns(self, values: Sequence[bytes | None]) -> None:
         """One by one: they are few."""
 
     def new_state(self, key: str, parts: Parts | None = None) -> Sum:

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.monitor.columns import columns_of
-from agents.monitor.stage import MonitorStage
+from agents.monitor.stage import MonitorInput, MonitorStage
 from agents.settings import Settings
-from schemas.compact import CompactMetrics
+from schemas.columns.decoder import ColumnDecoder
+from schemas.compact import CompactMetrics, compact_parser
+from schemas.kernel import COMPILED
+from schemas.parse import parser_for
 from streams.parts import MemoryTable, Parts
 from streams.processor import Processor
 from streams.records import Forward, Output, StoredRecord
@@ -42,6 +45,12 @@ FORGETS = Settings(
     monitor=[{"metric": "precision"}, {"metric": "error", "window": {"size": 5, "min_samples": 2}}],
     label_horizon="4s",
     version_retention="5s",
+)
+
+#: What waits and a former version are to go while nothing but calm values come; and windows by event time are complete.
+TIMED = Settings(
+    monitor=[{"metric": metric, "window": {"duration": "20s", "min_samples": 2}} for metric in ("accuracy", "error")],
+    label_horizon="9s",
 )
 
 ratios = st.sampled_from([0.1, 0.5, 0.8, 0.9, 1])
@@ -92,14 +101,25 @@ def one_by_one(stored: list[StoredRecord], asked: Settings) -> tuple[bytes | Non
     return stage.encode_state(state), outputs
 
 
+COLUMNS = ColumnDecoder(compact_parser(parser_for(MonitorInput))) if COMPILED else None
+
+#: What decodes in columns, and what decodes one by one.
+DECODING = ["by kernels", "one by one"] if COMPILED else ["one by one"]
+
+
+@pytest.mark.parametrize("decoding", DECODING)
 @settings(max_examples=300, deadline=None)
-@given(streams, st.sets(st.integers(0, 40)), st.sampled_from([SETTINGS, QUICK, REMEMBERS]))
+@given(streams, st.sets(st.integers(0, 40)), st.sampled_from([SETTINGS, QUICK, REMEMBERS, TIMED]))
 def test_any_batches_of_columns_equal_one_event_after_the_other(
-    contents: list[dict[str, Any]], cuts: set[int], asked: Settings
+    decoding: str, contents: list[dict[str, Any]], cuts: set[int], asked: Settings
 ) -> None:
     stored = records(contents)
     table = MemoryTable()
-    processor = Processor(MonitorStage(asked), 0, 1, table)
+    stage = MonitorStage(asked)
+    if decoding == "by kernels":
+        assert COLUMNS is not None
+        stage.decode_columns = COLUMNS.decode  # type: ignore[method-assign] # however few they are
+    processor = Processor(stage, 0, 1, table)
     bounds = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
     found: list[Output | Forward] = [o for begin, end in pairwise(bounds) for o in processor.process(stored[begin:end])]
     expected_state, expected = one_by_one(stored, asked)
@@ -108,24 +128,22 @@ def test_any_batches_of_columns_equal_one_event_after_the_other(
         assert table.get(b"m") == expected_state
 
 
+def run_of(messages: list[Any]) -> EventRun:
+    return EventRun(0, [], range(len(messages)), messages)
+
+
 def test_what_fleets_send_nearly_always_is_taken_in_columns() -> None:
     stage = MonitorStage(SETTINGS)
     decoded = [stage.decode(record.value, ()) for record in records([{"accuracy": 0.9, "extras": {"auc": 0.8}}] * 3)]
     assert [type(message) for message in decoded] == [CompactMetrics] * 3
-    columns = columns_of(decoded[1:], with_average=False)
+    columns = columns_of(run_of(decoded[1:]), with_average=False)
     assert columns is not None
     values = {metric: column.tolist() for metric, column in columns.values.items()}
     assert values == {"accuracy": [0.9, 0.9], "extras.auc": [0.8, 0.8]}
     assert columns.latest == 1_700_000_002_000_000
     labelled = stage.decode(records([{"accuracy": 0.9, "labels": {"region": "eu"}}])[0].value, ())
-    assert columns_of([*decoded, labelled], with_average=False) is None
+    assert columns_of(run_of([*decoded, labelled]), with_average=False) is None
 
-
-#: What waits and a former version are to go while nothing but calm values come; and windows by event time are complete.
-TIMED = Settings(
-    monitor=[{"metric": metric, "window": {"duration": "20s", "min_samples": 2}} for metric in ("accuracy", "error")],
-    label_horizon="9s",
-)
 
 KINDS: dict[str, list[dict[str, Any]]] = {
     "metrics": [{"accuracy": 0.9 + at % 7 / 100} for at in range(130)],

@@ -1,0 +1,158 @@
+"""From the values of records to columns of `metrics` messages, and what is left to be decoded one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Thread
+from typing import Any, Final
+
+import numpy as np
+
+from schemas.columns.columns import Integers, Kind, MetricColumns
+from schemas.columns.kinds import MOST_BYTES, gather, place_again, scan_messages
+from schemas.columns.scan import WIDTH
+from schemas.compact import CompactMetrics
+from schemas.kernel import COMPILED
+from schemas.metrics import RATIOS, Metrics
+
+#: Values put together for the kernel: some that the processor's cache holds.
+_TOGETHER: Final = 1_024
+
+#: Fewer are quicker one by one.
+_FEW: Final = 48
+
+#: Values after which a decoder is loaded: by then it saves in a second what loading takes.
+_WORTH_IT: Final = 100_000
+
+#: Kinds that are told apart at first, and at most; the bytes of their keys.
+_FIRST_KINDS: Final = 1_024
+_MOST_KINDS: Final = 2**18
+_BYTES_EACH: Final = 96
+
+_SAMPLE: Final = b'{"type": "metrics", "model_name": "m", "timestamp": 1700000000, "accuracy": 0.9}'
+
+
+class ColumnDecoder:
+    """Decodes in columns what a parser would give one by one; where it is not sure that it would, it leaves it.
+
+    Not safe to share between threads. What it has seen of kinds is at most some 40 MB.
+    """
+
+    def __init__(self, parse: Callable[[bytes], Any]) -> None:
+        """`parse` is shown the first message of each kind: whether its names will do is for the schema to say."""
+        self._parse = parse
+        self._kinds: dict[int, Kind | None] = {}
+        self._slots, self._hashes, self._begins, self._keys, self._counts = _room_for(_FIRST_KINDS)
+        self._used = np.zeros(1, np.int64)
+        self._key = np.zeros(MOST_BYTES, np.uint8)
+        self._scan, self._gather, self._place_again = scan_messages.compiled, gather.compiled, place_again.compiled
+        self.decode([_SAMPLE])  # compiles, or loads what was compiled before
+
+    def decode(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]]:
+        """Columns in the order of their first messages, and the places of the values that are left, ascending."""
+        count = len(values)
+        kinds, numbers = np.empty(count, np.int64), np.empty((count, WIDTH), np.uint64)
+        self._scan_all(values, kinds, numbers)
+        present, bounds = np.empty(count, np.int64), np.empty(count + 1, np.int64)
+        places, times, columns = (
+            np.empty(count, np.int64),
+            np.empty(count, np.int64),
+            np.empty((WIDTH, count), np.uint64),
+        )
+        found = self._gather(
+            kinds, numbers, self._begins, self._keys, self._counts, present, bounds, places, times, columns
+        )
+        left = np.flatnonzero(kinds < 0).tolist()
+        taken, floats, ends = list[MetricColumns](), columns.view(np.float64), bounds[: found + 1].tolist()
+        for number, kind_number in enumerate(present[:found].tolist()):
+            part = slice(ends[number], ends[number + 1])
+            kind = self._kind(kind_number, values, places[part])
+            if kind is None:
+                left += places[part].tolist()
+            else:
+                taken.append(MetricColumns(kind, places[part], times[part], floats[: len(kind.metrics), part]))
+        left.sort()
+        self._grow()
+        return taken, left
+
+    def _scan_all(self, values: Sequence[bytes | None], kinds: Integers, numbers: Any) -> None:
+        for first in range(0, len(values), _TOGETHER):
+            some = [value or b"" for value in values[first : first + _TOGETHER]]
+            text = np.frombuffer(b"\n".join(some) + b"\n", np.uint8)
+            lengths = np.fromiter(map(len, some), np.int64, len(some))
+            self._scan(
+                text, lengths, first, kinds, numbers, numbers.view(np.float64),
+                self._slots, self._hashes, self._begins, self._keys, self._used, self._key,
+            )  # fmt: skip
+
+    def _kind(self, number: int, values: Sequence[bytes | None], places: Integers) -> Kind | None:
+        """The kind of this number, known or shown to the schema now; None if it is not as the schema has it."""
+        if number not in self._kinds:
+            self._kinds[number] = self._checked(number, values[places[0]] or b"")
+        return self._kinds[number]
+
+    def _checked(self, number: int, value: bytes) -> Kind | None:
+        key = self._keys[self._begins[number] : self._begins[number + 1]].tobytes()
+        model, version, *extras = key[2:].decode().split("\0")[:-1]
+        ratios = [name for at, name in enumerate(RATIOS) if key[0] >> at & 1]
+        try:
+            message = self._parse(value)
+        except ValueError:
+            return None
+        if not isinstance(message, Metrics | CompactMetrics) or list(message.extras) != extras:
+            return None
+        same = [name for name in RATIOS if getattr(message, name) is not None] == ratios
+        if not same or message.model_name != model or message.model_version != version:
+            return None
+        return Kind(model, version, (*ratios, *(f"extras.{name}" for name in extras)))
+
+    def _grow(self) -> None:
+        """Make room before there is none."""
+        size, used = len(self._hashes), int(self._used[0])
+        if size == _MOST_KINDS or (used < size // 2 and self._begins[used] < len(self._keys) // 2):
+            return
+        former = self._hashes, self._begins, self._keys
+        self._slots, self._hashes, self._begins, self._keys, self._counts = _room_for(size * 4)
+        for old, new in zip(former, (self._hashes, self._begins, self._keys), strict=True):
+            new[: len(old)] = old
+        self._place_again(self._slots, self._hashes, self._used)
+
+
+class LateColumnDecoder:
+    """A column decoder once there were so many values that loading it is worth its while; without numba never.
+
+    Loading it takes a second or two of one core, compiling for the first time some twenty. Neither may hold up whoever
+    decodes, nor be the price of a few messages: it is done beside it, in a thread that ends by itself.
+    """
+
+    def __init__(self, parse: Callable[[bytes], Any], worth_it: int = _WORTH_IT) -> None:
+        """`parse` as in `ColumnDecoder`; `worth_it` is how many values."""
+        self._parse, self._worth_it = parse, worth_it
+        self._seen = 0
+        self._loading: Thread | None = None
+        self._decoder: ColumnDecoder | None = None
+
+    def decode(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]] | None:
+        """As `ColumnDecoder.decode`; None where the values are to be decoded one by one."""
+        if self._decoder is not None:
+            return self._decoder.decode(values) if len(values) >= _FEW else None
+        self._seen += len(values)
+        if COMPILED and self._loading is None and self._seen >= self._worth_it:
+            self._loading = Thread(target=self.load, name="column-decoder")
+            self._loading.start()
+        return None
+
+    def load(self) -> None:
+        """Have it from now on."""
+        self._decoder = ColumnDecoder(self._parse)
+
+
+def _room_for(kinds: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Slots, hashes, beginnings of keys, keys and counts."""
+    return (
+        np.full(4 * kinds, -1, np.int64),
+        np.zeros(kinds, np.uint64),
+        np.zeros(kinds + 1, np.int64),
+        np.zeros(_BYTES_EACH * kinds, np.uint8),
+        np.zeros(kinds, np.int64),
+    )

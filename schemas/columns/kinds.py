@@ -1,0 +1,157 @@
+"""Kinds of messages: those of one model and version with the same metrics, told apart by their bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from schemas.columns.numbers import Bytes, Words
+from schemas.columns.scan import SPANS, TIME_COLUMN, scan_message
+from schemas.kernel import Kernel
+from schemas.metrics import RATIOS
+
+#: The longest key of a kind, in bytes.
+MOST_BYTES: Final = 1_024
+
+#: A kind is looked for in so many slots; then its messages are decoded one by one, whatever a producer names them.
+_MOST_PROBES: Final = 64
+
+_FNV_BASIS, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+
+
+@Kernel
+def put_text(text: Bytes, begin: int, end: int, key: Bytes, length: int) -> int:
+    """Append a part of a text and a NUL, which no text holds; the new length, too great where it does not fit."""
+    if length + end - begin >= MOST_BYTES:
+        return MOST_BYTES
+    for at in range(begin, end):
+        key[length] = text[at]
+        length += 1
+    key[length] = 0
+    return length + 1
+
+
+@Kernel
+def put_key(text: Bytes, spans: Any, key: Bytes) -> int:
+    """The key of a message's kind (which ratios, how many extras, the names); its length as of `put_text`."""
+    key[0], key[1] = spans[1], spans[0]
+    length = put_text(text, spans[2], spans[3], key, 2)
+    length = put_text(text, spans[4], spans[5], key, length)
+    for extra in range(spans[0]):
+        length = put_text(text, spans[6 + 2 * extra], spans[7 + 2 * extra], key, length)
+    return length
+
+
+@Kernel
+def hash_of(key: Bytes, length: int) -> Any:
+    """The hash FNV-1a of 64 bits."""
+    found = _FNV_BASIS
+    for at in range(length):
+        found = (found ^ np.uint64(key[at])) * _FNV_PRIME
+    return found
+
+
+@Kernel
+def kind_of(key: Bytes, length: int, slots: Any, hashes: Words, begins: Any, keys: Bytes, used: Any) -> int:
+    """The number of a kind, a new one if it is new; −1 where there is no room for it."""
+    found = hash_of(key, length)
+    slot: Any = np.int64(found % np.uint64(len(slots)))
+    for _ in range(_MOST_PROBES):
+        kind = slots[slot]
+        if kind < 0:
+            kind, end = used[0], begins[used[0]] + length
+            if kind >= len(hashes) or end > len(keys):
+                return -1
+            slots[slot], hashes[kind], begins[kind + 1] = kind, found, end
+            keys[begins[kind] : end] = key[:length]
+            used[0] += 1
+            return kind
+        if hashes[kind] == found and begins[kind + 1] - begins[kind] == length:
+            same = True
+            for at in range(length):
+                if keys[begins[kind] + at] != key[at]:
+                    same = False
+                    break
+            if same:
+                return kind
+        slot += 1
+        if slot == len(slots):
+            slot = 0
+    return -1
+
+
+@Kernel
+def place_again(slots: Any, hashes: Words, used: Any) -> None:
+    """Fill empty slots with the kinds there are."""
+    for kind in range(used[0]):
+        slot: Any = np.int64(hashes[kind] % np.uint64(len(slots)))
+        while slots[slot] >= 0:
+            slot += 1
+            if slot == len(slots):
+                slot = 0
+        slots[slot] = kind
+
+
+@Kernel
+def scan_messages(
+    text: Bytes, lengths: Any, first: int, kinds: Any, values: Words, floats: Any,
+    slots: Any, hashes: Words, begins: Any, keys: Bytes, used: Any, key: Bytes,
+) -> None:  # fmt: skip
+    """Read messages that stand one after the other, each followed by a line break, into rows from `first` on.
+
+    `kinds` gets the kind of each, or −1 for one that is to be decoded by itself.
+    """
+    spans, order = np.zeros(SPANS, np.int64), np.zeros(len(RATIOS) + 6, np.int64)
+    at = 0
+    for row in range(first, first + len(lengths)):
+        end = at + lengths[row - first]
+        kinds[row] = -1
+        if scan_message(text, at, end, row, values, floats, spans, order):
+            length = put_key(text, spans, key)
+            if length < MOST_BYTES:
+                kinds[row] = kind_of(key, length, slots, hashes, begins, keys, used)
+        at = end + 1
+
+
+@Kernel
+def gather(
+    kinds: Any, values: Words, begins: Any, keys: Bytes, counts: Any,
+    present: Any, bounds: Any, places: Any, times: Any, columns: Words,
+) -> int:  # fmt: skip
+    """Put the rows of each kind together, in their order; returns how many kinds there are.
+
+    `present` gets these kinds in the order of their first rows, `bounds` where each begins, and where the last ends,
+    among what is put together: `places` (the rows), `times`, and `columns`, one row for each metric. Rows of no
+    kind are left out. `counts`: zeros for each kind that is known, and again when done.
+    """
+    number = 0
+    for row in range(len(kinds)):
+        kind = kinds[row]
+        if kind >= 0:
+            if counts[kind] == 0:
+                present[number] = kind
+                number += 1
+            counts[kind] += 1
+    end = 0
+    for at in range(number):
+        bounds[at] = end
+        end += counts[present[at]]
+        counts[present[at]] = bounds[at]
+    bounds[number] = end
+    for row in range(len(kinds)):
+        kind = kinds[row]
+        if kind >= 0:
+            at = counts[kind]
+            counts[kind] += 1
+            places[at], times[at] = row, values[row, TIME_COLUMN]
+            column, which = 0, keys[begins[kind]]
+            for ratio in range(len(RATIOS)):
+                if which >> ratio & 1:
+                    columns[column, at] = values[row, ratio]
+                    column += 1
+            for extra in range(keys[begins[kind] + 1]):
+                columns[column + extra, at] = values[row, len(RATIOS) + extra]
+    for at in range(number):
+        counts[present[at]] = 0
+    return number

@@ -1,0 +1,93 @@
+"""Event times in JSON, epoch seconds or RFC 3339 in UTC, to microseconds since the epoch."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns.numbers import Bytes, Words, scan_number
+from schemas.fields import EARLIEST, LATEST
+from schemas.kernel import Kernel
+
+FIRST_SECOND: Final = EARLIEST.timestamp()
+
+#: Not quite the end of the range: what would be rounded up to that is the schema's to refuse.
+END_SECOND: Final = LATEST.timestamp() - 1e-6
+
+#: Digits of a fraction of a second that count, as in `datetime.fromisoformat`.
+_MOST_DIGITS: Final = 6
+
+MONTHS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+
+
+@Kernel
+def two_digits(text: Bytes, at: int) -> int:
+    """A number of two digits; −1 where there are none."""
+    if text[at] < 48 or text[at] > 57 or text[at + 1] < 48 or text[at + 1] > 57:
+        return -1
+    return (int(text[at]) - 48) * 10 + int(text[at + 1]) - 48
+
+
+@Kernel
+def days_before(year: int, month: int, day: int) -> int:
+    """Days from the epoch to a date; −1 for none of 2000 to 2099, in which every fourth year is a leap year."""
+    if year < 2000 or year > 2099 or month < 1 or month > 12:
+        return -1
+    leap = year % 4 == 0
+    length = MONTHS[month - 1] + (1 if leap and month == 2 else 0)
+    if day < 1 or day > length:
+        return -1
+    days = 10_957 + (year - 2000) * 365 + (year - 1997) // 4 + day - 1
+    for earlier in range(month - 1):
+        days += MONTHS[earlier] + (1 if leap and earlier == 1 else 0)
+    return days
+
+
+@Kernel
+def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) -> int:
+    """Read `2024-05-06T07:08:09.123Z`, whose first digit is at `at`; where the closing quote is, or −1."""
+    for place in range(at, at + 19):  # so that none of the places below lies beyond the message
+        if text[place] < 45 or text[place] > 84:
+            return -1
+    separators = text[at + 4] == 45 and text[at + 7] == 45 and text[at + 10] == 84
+    if not separators or text[at + 13] != 58 or text[at + 16] != 58:
+        return -1
+    century, rest = two_digits(text, at), two_digits(text, at + 2)
+    month, day = two_digits(text, at + 5), two_digits(text, at + 8)
+    hour, minute, second = two_digits(text, at + 11), two_digits(text, at + 14), two_digits(text, at + 17)
+    days = days_before(century * 100 + rest, month, day) if century >= 0 and rest >= 0 else -1
+    if days < 0 or hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
+        return -1
+    at += 19
+    fraction, digits = 0, 0
+    if text[at] == 46:
+        at += 1
+        while text[at] >= 48 and text[at] <= 57:
+            if digits < _MOST_DIGITS:
+                fraction = fraction * 10 + text[at] - 48
+                digits += 1
+            at += 1
+        if digits == 0:
+            return -1
+        for _ in range(digits, _MOST_DIGITS):
+            fraction *= 10
+    if text[at] != 90 or text[at + 1] != 34:
+        return -1
+    found[row, column] = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + fraction
+    return at + 1
+
+
+@Kernel
+def scan_seconds(text: Bytes, at: int, found: Words, floats: NDArray[np.float64], row: int, column: int) -> int:
+    """Read epoch seconds, rounded to microseconds as `timedelta` does, into `found`; where they end, or −1.
+
+    `floats` is the same memory as `found`.
+    """
+    at = scan_number(text, at, found, row, column)
+    if at < 0 or not (FIRST_SECOND <= floats[row, column] < END_SECOND):
+        return -1
+    whole = np.floor(floats[row, column])
+    found[row, column] = np.int64(whole) * 1_000_000 + np.int64(np.rint((floats[row, column] - whole) * 1e6))
+    return at

@@ -1,0 +1,71 @@
+"""Inner loops as plain Python functions that numba compiles where it is installed (docs/adr/0007)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from hashlib import sha256
+from importlib.util import find_spec
+from types import FunctionType
+from typing import Any, Final
+
+import numpy as np
+
+#: Whether kernels are compiled; the extra `fast` brings numba.
+COMPILED: Final = find_spec("numba") is not None
+
+
+class Kernel:
+    """A function of numbers and of sequences of numbers; it may call other kernels of its module's globals."""
+
+    def __init__(self, function: Callable[..., Any], *, inline: bool = False) -> None:
+        """`inline`: put it into the code of its callers, which is quicker for what is short, or called in one place."""
+        if not isinstance(function, FunctionType):
+            raise TypeError(f"expected a plain function, got {function!r}")
+        self.function, self._inline = function, inline
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it in the interpreter."""
+        return self.function(*arguments)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the code, and of what it finds among its module's globals: other kernels, arrays and numbers."""
+        code, scope = self.function.__code__, self.function.__globals__
+        parts = [code.co_code, repr(code.co_consts).encode()]
+        for name in code.co_names:
+            found = scope.get(name)
+            if isinstance(found, Kernel):
+                parts.append(found.digest.encode())
+            elif isinstance(found, np.ndarray):
+                parts.append(found.tobytes())
+            else:
+                parts.append(repr((name, found if isinstance(found, int | float) else None)).encode())
+        return sha256(b"\0".join(parts)).hexdigest()[:16]
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The same as machine code, made at the first call with each combination of types. Needs numba."""
+        # Imported here, for numba takes half a second, and most workers need none of it.
+        from numba import njit
+
+        function = self.function
+        scope = function.__globals__ | {
+            name: kernel.compiled
+            for name in function.__code__.co_names
+            if isinstance(kernel := function.__globals__.get(name), Kernel)
+        }
+        bound = FunctionType(function.__code__, scope, function.__name__)
+        # numba keeps what it compiled under this name and the date of this one file, whatever the code calls elsewhere.
+        bound.__qualname__ = f"{function.__qualname__}_{self.digest}"
+        try:
+            made: Callable[..., Any] = njit(cache=True, inline="always" if self._inline else "never")(bound)
+        except RuntimeError:  # nowhere to keep a cache: a read-only installation without a home
+            made = njit(inline="always" if self._inline else "never")(bound)
+        return made
+
+
+def inlined(function: Callable[..., Any]) -> Kernel:
+    """A kernel that is put into the code of its callers."""
+    return Kernel(function, inline=True)
