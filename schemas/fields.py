@@ -66,8 +66,8 @@ def rejected(expected: str, got: str, at: str | int = "") -> PydanticCustomError
 def _instant(value: Any, handler: Callable[[Any], datetime]) -> datetime:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         # The comparison is false for NaN too; beyond the range `timedelta` could overflow. It rounds to microseconds.
-        if _EARLIEST_SECONDS <= value < _LATEST_SECONDS and (moment := EPOCH + timedelta(seconds=value)) < LATEST:
-            return moment
+        if _EARLIEST_SECONDS <= value < _LATEST_SECONDS and (rounded := EPOCH + timedelta(seconds=value)) < LATEST:
+            return rounded
         raise rejected(_INSTANT, described(value))
     if isinstance(value, str):
         moment = _utc_text(value) or _time_text(value, handler)
