@@ -30,9 +30,8 @@ FIELD_BEGINS: Final = np.cumsum([0, *map(len, FIELDS)])
 METRICS: Final = np.frombuffer(b"metrics", np.uint8)
 NULL: Final = np.frombuffer(b"null", np.uint8)
 
-#: Places in `spans`: the name of a field, after those that `scan_message` tells of; and how many there are.
-NAME: Final = 6 + 2 * MOST_EXTRAS
-SPANS: Final = NAME + 2
+#: The places that `scan_message` tells of.
+SPANS: Final = 6 + 2 * MOST_EXTRAS
 
 #: The bits of 1.0: those of a greater double are a greater number.
 _BITS_OF_ONE: Final = np.float64(1.0).view(np.uint64)
@@ -80,15 +79,9 @@ def field_of(text: Bytes, begin: int, end: int, expected: int) -> int:
 
 
 @inlined
-def next_value(text: Bytes, at: int, spans: Any, slot: int) -> int:
-    """Past `"name":`, whose place goes into `spans`; where the value begins, or −1."""
-    if text[at] != 34:
-        return -1
-    end = scan_text(text, at + 1)
-    if end < 0:
-        return -1
-    spans[slot], spans[slot + 1] = at + 1, end
-    at = skip_spaces(text, end + 1)
+def past_colon(text: Bytes, at: int) -> int:
+    """Where the value begins after a name whose closing quote is before `at`, or −1."""
+    at = skip_spaces(text, at)
     return skip_spaces(text, at + 1) if text[at] == 58 else -1
 
 
@@ -102,11 +95,14 @@ def scan_extras(text: Bytes, at: int, values: Words, row: int, spans: Any) -> in
     if text[at] == 125:
         return at + 1
     for extra in range(MOST_EXTRAS):
-        at = next_value(text, at, spans, 6 + 2 * extra)
+        begin = at + 1
+        end = scan_text(text, begin) if text[at] == 34 else -1
+        at = past_colon(text, end + 1) if end >= 0 else -1
         if at >= 0:
             at = scan_number(text, at, values, row, len(RATIOS) + extra)
         if at < 0:
             return -1
+        spans[6 + 2 * extra], spans[7 + 2 * extra] = begin, end
         spans[0] = extra + 1
         at = skip_spaces(text, at)
         if text[at] == 125:
@@ -164,11 +160,13 @@ def scan_message(text: Bytes, at: int, end: int, row: int, values: Words, floats
         return False
     at = skip_spaces(text, at + 1)
     while True:
-        at = next_value(text, at, spans, NAME)
-        if at < 0 or count == len(order):
+        begin = at + 1
+        end_of_name = scan_text(text, begin) if text[at] == 34 else -1
+        if end_of_name < 0 or count == len(FIELDS):
             return False
-        field = field_of(text, spans[NAME], spans[NAME + 1], order[count])
-        if field < 0 or seen >> field & 1:
+        at = past_colon(text, end_of_name + 1)
+        field = field_of(text, begin, end_of_name, order[count])
+        if at < 0 or field < 0 or seen >> field & 1:
             return False
         order[count] = field
         seen |= 1 << field
