@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from agents.monitor.times import microseconds
 from schemas.compact import CompactMetrics, CompactOutcomes
 from schemas.fields import EPOCH
 from schemas.message import Message
@@ -91,7 +92,11 @@ class Timelines(dict[str, Timeline]):
 
     def __call__(self, inputs: Sequence[Input]) -> None:
         """Take in the inputs of a step of the monitor."""
-        if isinstance(inputs, EventRun):
+        if isinstance(inputs, EventRun) and inputs.columns is not None:
+            timeline = self._of(inputs.columns.kind.model_name)
+            for index, time in enumerate(inputs.columns.times.tolist()):
+                timeline.add(origin_of(inputs.record(index)), time, 1)
+        elif isinstance(inputs, EventRun):
             for index, message in enumerate(inputs.messages):
                 self._add(message, origin_of(inputs.record(index)))
         else:
@@ -101,9 +106,9 @@ class Timelines(dict[str, Timeline]):
 
     def _add(self, message: Message | Compact, origin: Origin) -> None:
         if isinstance(message, CompactMetrics):
-            self._of(message.model_name).add(origin, round(message.timestamp * 1e6), 1)
+            self._of(message.model_name).add(origin, microseconds(message), 1)
         elif isinstance(message, CompactOutcomes):
-            self._of(message.model_name).add(origin, round(message.timestamp * 1e6), len(message.y_true))
+            self._of(message.model_name).add(origin, microseconds(message), len(message.y_true))
         elif isinstance(message, Metrics | ValidationScore | Label):
             self._of(message.model_name).add(origin, _microseconds(message.timestamp), 1)
         elif isinstance(message, Outcomes):

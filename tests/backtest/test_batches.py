@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.backtest import backtest, replay, spread
+from agents.backtest import Timelines, backtest, replay, spread
 from agents.backtest.result import in_time_order
 from agents.backtest.sources import Source
 from agents.backtest.spread import ProcessLost
@@ -71,6 +71,17 @@ def test_what_comes_out_does_not_depend_on_batches(events: list[bytes | dict[str
     assert told(events, batch) == one_by_one
     assert told(events, 10_000) == one_by_one
     assert told(events, batch, COLUMNS) == one_by_one
+
+
+@settings(max_examples=30, deadline=None)
+@given(histories(), st.integers(2, 30))
+def test_events_are_numbered_alike_in_columns(events: list[bytes | dict[str, Any]], batch: int) -> None:
+    one_by_one, in_columns = Timelines(), Timelines()
+    told(events, 1, observer=one_by_one)
+    told(events, batch, COLUMNS, observer=in_columns)
+    assert in_columns.keys() == one_by_one.keys()
+    for model, timeline in one_by_one.items():
+        assert vars(in_columns[model]) == vars(timeline)
 
 
 def test_a_model_is_silent_from_its_last_record_on_though_many_came_together() -> None:

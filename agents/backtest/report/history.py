@@ -188,7 +188,7 @@ class History:
 
     def _take_compact(self, message: CompactMetrics) -> None:
         name, version_name, times = message.model_name, message.model_version, (message.timestamp,)
-        version = self._version(self._at(name, round(message.timestamp * 1e6)), version_name)
+        version = self._version(self._at(name, microseconds(message)), version_name)
         for metric in RATIOS:
             if (value := getattr(message, metric)) is not None:
                 self._add(version, SeriesKey(name, version_name, metric), times, (value,))
