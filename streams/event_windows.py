@@ -75,7 +75,7 @@ class EventWindow:
     def due(self) -> int | None:
         """The key's time at which the next window is complete; None where no values wait for that."""
         waiting = [pane for pane in self._state.panes if pane >= self._state.next]
-        return None if not waiting else (min(waiting) + 1) * self._advance + self._grace
+        return None if not waiting else self.end(min(waiting))
 
     def add(self, time: int, values: Sequence[float]) -> bool:
         """Take in values (finite) of one time; False, and none taken, if their pane is complete: they are late."""
@@ -101,6 +101,19 @@ class EventWindow:
         oldest = (state.last if state.last >= 0 else reached) - self._panes
         state.panes = {number: pane for number, pane in state.panes.items() if number > oldest}
         return results
+
+    def complete_waiting(self, now: int) -> list[Result]:
+        """The windows of values that wait and are due at `now`, a time that may be ahead of the key's own.
+
+        Unlike `complete`, it leaves later panes open, as far as they are empty: what comes for them is not late.
+        """
+        ends = [self.end(pane) for pane in self._state.panes if pane >= self._state.next]
+        due = [end for end in ends if end <= now]
+        return self.complete(max(due)) if due else []
+
+    def end(self, number: int) -> int:
+        """The key's time at which this pane is complete."""
+        return (number + 1) * self._advance + self._grace
 
     def _result(self, number: int) -> Result:
         newest = _opened(self._state.panes[number])

@@ -21,7 +21,7 @@ class Collecting:
 
     def of_whole(self, index: int, version: Version, metric: str) -> Pending | None:
         """That of a series of the whole; None for a metric too many."""
-        if pending := self._pending.get((id(version), metric, "")):
+        if (pending := self._pending.get((id(version), metric, ""))) is not None:
             return pending
         if metric not in version.series and len(version.series) >= MAX_METRICS:
             return None
@@ -31,7 +31,7 @@ class Collecting:
         self, index: int, version: Version, metric: str, plan: Plan, segment: str, known: dict[str, Series]
     ) -> Pending:
         """That of a series, which may be about to begin; it is among those `known`."""
-        if pending := self._pending.get((id(version), metric, segment)):
+        if (pending := self._pending.get((id(version), metric, segment))) is not None:
             return pending
         series = known.get(metric)
         if series is None:

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from agents.monitor.plan import Plan
-from agents.monitor.state import Series, panes_of
-from streams.event_windows import EventPanes, EventWindow, Result
+from agents.monitor.state import Series, TimedPanes, panes_of
+from streams.event_windows import EventWindow, Result
 from streams.parts import Parts
 from streams.windows import CountWindow, Floats, Pushed, Summary
 
@@ -19,7 +19,7 @@ from streams.windows import CountWindow, Floats, Pushed, Summary
 def event_window_of(series: Series, plan: Plan) -> EventWindow:
     """The window of a series whose plan has one by event time."""
     if series.panes is None:
-        series.panes = EventPanes()
+        series.panes = TimedPanes()
     assert plan.event is not None, "a plan by event time"
     return EventWindow(series.panes, *plan.event)
 

@@ -42,8 +42,10 @@ class Intake:
 
     def _take_tick(self, index: int, tick: Tick) -> None:
         state, elapsed = self._step.state, tick.clock - self._step.state.clock
-        self._late.expire_by(index, tick)
-        self.versions.evict(index, state.event_time + elapsed * 1_000)
+        if state.sends_heartbeats:
+            self._late.expire_by(index, tick)
+            self.versions.evict(index, state.event_time + elapsed * 1_000)
+        self.placing.timed.pass_tick(index, tick)
         if state.sends_heartbeats and not state.silent and elapsed >= self._timeout:
             state.silent = True
             self._note_silence(index, EPOCH + state.event_time * _MICROSECOND + timedelta(milliseconds=elapsed))
@@ -68,8 +70,8 @@ class Intake:
         step.state.event_time = max(step.state.event_time, microseconds(message))
         self._late.expire(index, message)
         self.versions.evict(index, step.state.event_time)
-        if step.plans.by_time(step.state.model):
-            self.placing.complete_windows(index)
+        self.placing.timed.pass_time(index)
+        self.placing.timed.pass_segment_times(index, message.labels or {})
         if step.state.silent:
             step.state.silent = False
             self._note_silence(index, message.timestamp)

@@ -20,7 +20,7 @@ from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached
 from schemas.fields import EPOCH
 from schemas.ids import output_id
 from schemas.internal import OperatorAction
-from schemas.message import Message, OutputMessage
+from schemas.message import OutputMessage
 from schemas.status import ModelState, ModelStatus, RuleStatus
 from streams.records import Output
 from streams.windows import Summary
@@ -40,9 +40,10 @@ _PRECEDENCE: Final = (ModelState.DRIFT, ModelState.WARNING, ModelState.RECOVERED
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The record that an output is about, and how outputs refer to it."""
+    """The record that an output is about, as outputs refer to it; of what time brought about, when that was."""
 
-    message: Message
+    version: str
+    time: datetime
     cause: Cause
 
 
@@ -120,7 +121,7 @@ class Publisher:
 
     def external_drift(self, source: Source, p_value: float) -> None:
         """Another monitor's finding, passed on with where it came from."""
-        common = self._common("external_drift", source.message.model_version, source.message.timestamp)
+        common = self._common("external_drift", source.version, source.time)
         self._add(ExternalDrift(p_value=p_value, cause=source.cause, **common))
 
     def alert(
@@ -160,7 +161,7 @@ class Publisher:
         return {
             "model_name": self._state.model,
             "model_version": at.version,
-            "timestamp": source.message.timestamp,
+            "timestamp": source.time,
             "metric": at.metric,
             "segment": at.segment,
             "value": math.sqrt(at.value) if at.plan.is_root else at.value,

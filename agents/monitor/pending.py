@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from agents.monitor.outputs import Source
 from agents.monitor.plan import Plan
 from agents.monitor.state import Series, Version
 from agents.monitor.times import Times
@@ -25,7 +26,9 @@ class Pending:
 
     `numbers_from` is the number of the first value in the series, `times` when values of its window came, `segment` the
     name of its segment (empty: the whole). A column of values, one of each further input, may follow those that came
-    one by one. Of a window by event time the values are those of `results`; `former` is the one before them.
+    one by one. Of a window by event time the values are those of `results`; `former` is the one before them, `newest`
+    the input that last put a value into a pane, and `idle` tells of results, by their number here, which time alone
+    brought about, of what record and when.
     """
 
     version: Version
@@ -37,6 +40,8 @@ class Pending:
     segment: str = ""
     results: list[Result] = field(default_factory=list)
     former: Result | None = None
+    newest: int | None = None
+    idle: dict[int, Source] = field(default_factory=dict)
     pushed: Pushed | None = None
     changes: list[tuple[int, ModelState]] = field(default_factory=list)
     #: Of what each input brought: the number of its first value here, the input, the position of that value.

@@ -62,6 +62,8 @@ class Plan:
     positive: Scalar = 1
     #: Of a window by event time: length of a pane, panes of a window, grace; lengths in microseconds.
     event: tuple[int, int, int] | None = None
+    #: How long after a pane's end and grace it is complete though no record comes, in microseconds; 0: never.
+    idle: int = 0
 
     @property
     def detector_name(self) -> str:
@@ -104,6 +106,8 @@ class Plans:
         self._outcomes = lru_cache(maxsize=65_536)(self._make_outcomes)
         self._segmented = lru_cache(maxsize=65_536)(self._make_segmented)
         self._timed = [rule for rule in settings.monitor if rule.window.duration is not None]
+        #: Whether time alone may complete a window.
+        self.may_idle = any(rule.window.idle is not None for rule in settings.monitor)
         self._may_segment = any(rule.segment_by for rule in settings.monitor)
         self._scores = lru_cache(maxsize=65_536)(self._make_scores)
 
@@ -131,6 +135,12 @@ class Plans:
         if not self._may_segment:
             return ()
         return self._segmented(self._everything if self._alike else self._matching(model_name))
+
+    def timed_keys(self, model_name: str) -> tuple[str, ...]:
+        """The labels by whose values windows by event time are kept."""
+        if not self._timed:
+            return ()
+        return tuple(dict.fromkeys(each.key for each in self.of_segments(model_name) if each.plan.event is not None))
 
     def _make_segmented(self, matching: frozenset[str]) -> tuple[SegmentPlan, ...]:
         rules = (rule for rule in self._settings.monitor if rule.models in matching and rule.segment_by is not None)
@@ -192,6 +202,7 @@ class Plans:
             is_root=metric == RMSE,
             positive=1 if watch is None else watch.positive,
             event=None if window.duration is None else _event_plan(window),
+            idle=0 if window.idle is None else window.idle // timedelta(microseconds=1),
         )
 
 

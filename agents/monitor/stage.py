@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from itertools import groupby
 from typing import Annotated, cast
 
 from pydantic import Field
 
 from agents.monitor.batch import Batch
 from agents.monitor.expiry import next_due
+from agents.monitor.idle import clock_at, idle_deadline
 from agents.monitor.outputs import STAGE, retirement
 from agents.monitor.plan import Baselines, Plans
 from agents.monitor.quick import LONGEST, take_quietly
@@ -39,7 +41,7 @@ from schemas.parse import parser_for
 from streams.parts import Parts
 from streams.records import Headers, Output
 from streams.run import EventRun
-from streams.stage import Event, Input
+from streams.stage import Event, Input, Tick
 
 MonitorInput = Annotated[
     Metrics
@@ -95,11 +97,36 @@ class MonitorStage:
 
         A retired model's state is dropped: what is returned then is that of a model nothing is known of.
         """
-        if isinstance(inputs, EventRun) and len(inputs) <= LONGEST:
-            taken = take_quietly(state, inputs, self._plans)
-            if taken == len(inputs):
-                return state, []
-            inputs = inputs[taken:]
+        if isinstance(inputs, EventRun):
+            if len(inputs) <= LONGEST:
+                taken = take_quietly(state, inputs, self._plans)
+                if taken == len(inputs):
+                    return state, []
+                inputs = inputs[taken:]
+        elif self._plans.may_idle and any(isinstance(each, Tick) for each in inputs):
+            return self._step_by_moments(state, inputs)
+        return self._step(state, inputs)
+
+    def _step_by_moments(self, state: Model, inputs: Sequence[Input]) -> tuple[Model, list[Output]]:
+        """Each tick by itself, and before it one for each moment at which it completes windows.
+
+        So what is said, and in which order, is the same whether a tick is long or is several short ones.
+        """
+        outputs: list[Output] = []
+        for are_ticks, group in groupby(inputs, lambda each: isinstance(each, Tick)):
+            if not are_ticks:
+                state, said = self._step(state, [*group])
+                outputs += said
+                continue
+            for tick in cast("Iterator[Tick]", group):
+                while (moment := idle_deadline(state.state, self._plans)) is not None and moment < tick.clock:
+                    state, said = self._step(state, [Tick(moment)])
+                    outputs += said
+                state, said = self._step(state, [tick])
+                outputs += said
+        return state, outputs
+
+    def _step(self, state: Model, inputs: Sequence[Input]) -> tuple[Model, list[Output]]:
         batch = Batch(state, inputs, self._plans, self._timeout)
         outputs = batch.run()
         if batch.retired is None:
@@ -129,13 +156,16 @@ class MonitorStage:
         """When something happens without a record, in milliseconds of the tick clock; None if nothing would.
 
         Of a model that sends heartbeats: silence begins, or something is to be given up (`expiry`). Others would make
-        a backtest step through time record by record for what their next record brings about as well.
+        a backtest step through time record by record for what their next record brings about as well. Of any model: a
+        window is complete, where the settings say that no record is needed for that (`idle`).
         """
         model = state.state
+        deadlines = [] if (idle := idle_deadline(model, self._plans)) is None else [idle]
         if not model.sends_heartbeats:
-            return None
-        deadlines = [] if model.silent else [model.clock + self._timeout]
+            return min(deadlines, default=None)
+        if not model.silent:
+            deadlines.append(model.clock + self._timeout)
         if (due := next_due(model, self._plans)) is not None:
-            ahead = -(-max(due - model.event_time, 0) // 1_000)
-            deadlines.append(max(model.clock + ahead, model.waiting.resume if model.waiting else 0))
+            at = clock_at(due, model.event_time, model.clock)
+            deadlines.append(max(at, model.waiting.resume if model.waiting else 0))
         return min(deadlines, default=None)

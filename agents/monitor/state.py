@@ -38,6 +38,27 @@ class Watching(msgspec.Struct, array_like=True):
     total: float = 0.0
 
 
+class TimedPanes(EventPanes, array_like=True):
+    """The panes of a window by event time; `cause` is the record that brought the last value, where that is kept.
+
+    It has the record's id, topic, partition and offset, as outputs have them.
+    """
+
+    cause: tuple[str, str, int, int] | None = None
+
+
+class SegmentTime(msgspec.Struct, array_like=True):
+    """The time of a segment whose windows go by event time, over all versions.
+
+    `time`: the greatest event time of its records, in microseconds since the epoch. `clock`: the tick clock, in
+    milliseconds, at the last of them. `due`: the time at which it completes a window though no record comes; 0: none.
+    """
+
+    time: int = 0
+    clock: int = 0
+    due: int = 0
+
+
 class Series(msgspec.Struct, array_like=True):
     """One metric of one version: its window, and how the rule that watches it is doing.
 
@@ -58,7 +79,7 @@ class Series(msgspec.Struct, array_like=True):
     level: float = 0.0
     detector: Watching | bytes = b""
     times: bytes = b""
-    panes: EventPanes | None = None
+    panes: TimedPanes | None = None
 
 
 class Version(msgspec.Struct, array_like=True, eq=False):
@@ -82,6 +103,7 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
     single value. `event_time`: the greatest, in microseconds since the epoch. `clock`: the tick clock, in milliseconds,
     at the last record. `retired`: no series that has been dropped had numbered its values beyond this. `begun`: how
     many series there ever were. `waiting`: predictions and labels that have no partner yet; None before the first came.
+    `timed`: of each segment that has windows by event time how far its time is.
     """
 
     model: str
@@ -98,6 +120,7 @@ class MonitorState(msgspec.Struct, array_like=True, eq=False):
     begun: int = 0
     waiting: Waiting | None = None
     segments_capped: bool = False
+    timed: dict[str, SegmentTime] = msgspec.field(default_factory=dict)
 
 
 class Model(NamedTuple):

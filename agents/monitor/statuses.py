@@ -22,7 +22,7 @@ class Statuses:
         """The watched series of a version after an input; last those of event time that have no complete window yet."""
         step, rules = self._step, []
         for segment, metric, series in step.series_of(version):
-            plan = self._plan_of(metric, segment)
+            plan = step.segment_plan(segment, metric) if segment else step.plan_of(metric)
             if plan is None or plan.detector is None:
                 continue
             pending = step.pending_of(version, metric, segment)
@@ -40,11 +40,3 @@ class Statuses:
             return window_of(series, self._step.parts).summary()
         newest = event_window_of(series, plan).newest()
         return None if newest is None else newest.window
-
-    def _plan_of(self, metric: str, segment: str) -> Plan | None:
-        """What the settings ask of a series; None of a segment that they do not name any more."""
-        if not segment:
-            return self._step.plan_of(metric)
-        key = segment.partition("\0")[0]
-        plans = self._step.plans.of_segments(self._step.state.model)
-        return next((each.plan for each in plans if (each.key, each.metric) == (key, metric)), None)

@@ -58,11 +58,13 @@ class Telling:
 
     def drift(self, index: int, pending: Pending, at: int, value: float, pushed: Pushed, verdict: Verdict) -> None:
         """The detector fired, or warned."""
-        self._publish.drift(self._step.source(index), self._value(index, pending, at, pushed, value), verdict)
+        source = pending.idle.get(at) or self._step.source(index)
+        self._publish.drift(source, self._value(index, pending, at, pushed, value), verdict)
 
     def breach(self, index: int, pending: Pending, at: int, measured: float, pushed: Pushed, minimum: float) -> None:
         """A value, or the window's mean, is below its minimum."""
-        self._publish.breach(self._step.source(index), self._value(index, pending, at, pushed, measured), minimum)
+        source = pending.idle.get(at) or self._step.source(index)
+        self._publish.breach(source, self._value(index, pending, at, pushed, measured), minimum)
 
     def strayed(self, index: int, pending: Pending, value: float) -> None:
         """A value cannot be given to the detector: the first."""
@@ -93,8 +95,8 @@ class Telling:
 
     def notice(self, index: int, notice: Notice) -> None:
         """The record calls for an alert by itself."""
-        message = self._step.source(index).message
-        self._publish.alert(*notice, message.model_version, message.timestamp)
+        source = self._step.source(index)
+        self._publish.alert(*notice, source.version, source.time)
 
     def limit(self, index: int, kind: str, text: str, version: str) -> None:
         """More came of something than is kept."""
@@ -118,7 +120,7 @@ class Telling:
         self._publish.status(self._silent, counts, rules, version.name, time)
 
     def _time(self, index: int) -> datetime:
-        return self._step.source(index).message.timestamp
+        return self._step.time_of(index)
 
 
 def _called(metric: str, segment: str) -> str:

@@ -62,6 +62,9 @@ class Versions:
         step = self._step
         version = step.state.versions.pop(0)
         step.dropped_versions.append(version)
+        kept = {segment for each in step.state.versions for segment in each.segments}
+        for name in step.state.timed.keys() - kept:
+            del step.state.timed[name]
         for segment, metric, series in step.series_of(version):
             pending = step.pending_of(version, metric, segment)
             last = series.base + series.window.pushed + (len(pending) if pending else 0)

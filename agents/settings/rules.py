@@ -120,7 +120,8 @@ class Rule(Table):
 class WindowSettings(Table):
     """A sliding window by count: `size` values are kept, and none is judged before `min_samples` are there.
 
-    With a `duration` it goes by event time: a window each `advance`, complete once the model's time is `grace` ahead.
+    With a `duration` it goes by event time: a window each `advance`, complete once the model's time is `grace` ahead,
+    or, with `idle`, so much time after that without a record.
     """
 
     size: Annotated[int, Field(ge=2, le=1_000_000)] = 500
@@ -128,6 +129,7 @@ class WindowSettings(Table):
     duration: PositiveDuration | None = None
     advance: PositiveDuration | None = None
     grace: Duration = timedelta(0)
+    idle: PositiveDuration | None = None
 
     @property
     def panes(self) -> int:
@@ -143,8 +145,8 @@ class WindowSettings(Table):
     @model_validator(mode="after")
     def _panes_fit(self) -> Self:
         if self.duration is None:
-            if self.advance is not None or self.grace:
-                raise ValueError("expected a duration beside advance and grace")
+            if self.advance is not None or self.grace or self.idle is not None:
+                raise ValueError("expected a duration beside advance, grace and idle")
             return self
         if "size" in self.model_fields_set:
             raise ValueError("expected either size or duration")
@@ -241,8 +243,6 @@ class MonitorRule(Rule):
 
     @model_validator(mode="after")
     def _event_time_fits(self) -> Self:
-        if self.window.duration is not None and self.segment_by is not None:
-            raise ValueError("expected either segment_by or a window with a duration")
         if self.baseline is not None and (self.window.duration is not None or self.segment_by is not None):
             raise ValueError("expected neither a duration nor segment_by beside baseline")
         if self.window.panes == 1 and self.detector_meant[0] == "z_score":

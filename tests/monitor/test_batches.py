@@ -28,6 +28,12 @@ SETTINGS = Settings(
             "window": {"duration": "20s", "advance": "5s", "grace": "10s", "min_samples": 2},
             "detector": {"threshold": 1.0},
         },
+        {
+            "metric": "precision",
+            "segment_by": "region",
+            "window": {"duration": "20s", "advance": "10s", "grace": "5s", "min_samples": 2},
+            "detector": {"threshold": 0.7},
+        },
         {"segment_by": "region", "metric": "error", "detector": {"name": "ddm", "warm_start": 3}},
         {"metric": "rmse", "window": {"size": 5, "min_samples": 2}, "detector": {"threshold": 1.2}},
     ],

@@ -86,6 +86,16 @@ def test_a_window_is_complete_when_the_watermark_reaches_its_end_and_not_before(
     assert window.span(1) == (0, 20)
 
 
+def test_what_waits_may_be_completed_without_making_what_comes_for_later_panes_late() -> None:
+    window = EventWindow(EventPanes(), 10, 2, 5)
+    window.add(12, [1.0])
+    window.add(25, [2.0])
+    assert window.complete_waiting(24) == []
+    assert [result.pane for result in window.complete_waiting(25)] == [1]
+    assert [result.pane for result in window.complete_waiting(1_000)] == [2]
+    assert (window.add(29, [3.0]), window.add(30, [3.0])) == (False, True)
+
+
 def test_a_window_holds_nothing_that_is_older_than_its_duration_however_sparse_the_values() -> None:
     results, _, _ = run([(5, 1.0), (45, 2.0), (205, 3.0)], 5, 0)
     assert [result.window.count for result in results] == [1, 2, 1]
