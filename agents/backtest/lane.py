@@ -36,13 +36,17 @@ class Lane:
         stage: Stage[Any],
         patience_ms: int,
         applied: Callable[[Sequence[Input]], None] | None = None,
+        any_waits: bool = False,
     ) -> None:
-        """No deadline may lie less than `patience_ms` after the record it follows from."""
+        """No deadline may lie less than `patience_ms` after the record it follows from.
+
+        `any_waits`: models may wait for time although no heartbeat came.
+        """
         self._stage, self._patience = stage, patience_ms
         self._processor = Processor(stage, 0, 1, MemoryTable(), applied)
         self._first, self._latest = _NEVER, _NEVER
         self._clock = 0
-        self._any_waits = False
+        self._any_waits = any_waits
 
     def decode(self, records: RecordBatch) -> Decoded:
         """Records (at least one) for `take`, of this lane or of another of the same kind of stage."""

@@ -143,9 +143,14 @@ def monitor(
             events,
             chosen,
         )
-    patience = [each.heartbeat_timeout // timedelta(milliseconds=1) for each in settings]
-    lanes = [Lane(*each) for each in zip(stages, patience, observers, strict=True)]
+    lanes = [_lane(*each) for each in zip(stages, settings, observers, strict=True)]
     return _in_lanes(lanes, _batches(events, chosen))
+
+
+def _lane(stage: MonitorStage, settings: Settings, observer: Observer | None) -> Lane:
+    idle = [rule.window.idle for rule in settings.monitor if rule.window.idle is not None]
+    patience = min([settings.heartbeat_timeout, *idle])
+    return Lane(stage, patience // timedelta(milliseconds=1), observer, any_waits=bool(idle))
 
 
 def _as_recorded(

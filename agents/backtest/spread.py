@@ -35,6 +35,8 @@ def monitor_in_processes(events: Iterable[EventLike | Item], settings: Settings,
         raise ValueError(f"processes: expected at least 1, got {processes}")
     if iter(events) is events:
         raise ValueError("processes: expected 1 for events that can be read only once")
+    if any(rule.window.idle is not None for rule in settings.monitor):
+        raise ValueError("processes: expected 1 beside window.idle: what passes is the time of all models together")
     if isinstance(events, Source) and events.grows:
         raise ValueError(f"processes: expected 1 for {events.name}, which grows: record it first")
     # Forked, for what is to be read need not be picklable.

@@ -123,6 +123,12 @@ def test_processes_need_events_that_can_be_read_again() -> None:
         backtest(iter([metrics(0, 0.9)]), processes=2)
 
 
+def test_processes_need_windows_that_no_other_models_time_completes() -> None:
+    idle = Settings(monitor=[{"window": {"duration": "10m", "idle": "1m"}}])
+    with pytest.raises(ValueError, match=r"^processes: expected 1 beside window\.idle: "):
+        backtest([metrics(0, 0.9)], idle, processes=2)
+
+
 def test_processes_need_events_that_do_not_grow() -> None:
     grows = Source("kafka://here/metrics", lambda: iter(()), grows=True)
     with pytest.raises(ValueError, match=r"^processes: expected 1 for kafka://here/metrics, which grows: record it"):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeGuard
 from unittest.mock import ANY
@@ -30,8 +31,16 @@ SETTINGS = """
 agents = ["monitor", "retrain"]
 heartbeat_timeout = "1s"
 
+[[monitor]]
+
+[[monitor]]
+models = "m0"
+metric = "f1_score"
+window = { duration = "100s", advance = "1s", idle = "500ms", min_samples = 2 }
+
 [[retrain]]
 cooldown = "1m"
+min = { f1_score = 0.5 }
 """
 
 
@@ -51,6 +60,7 @@ def traffic(seed: int, rounds: int) -> list[tuple[str, bytes | None]]:
         for model in MODELS:
             value = 0.6 if rng.random() < 0.02 else rng.gauss(0.93, 0.01)
             records.append((model, metrics(model, f"{model}-{seed}-{turn}", at, value)))
+        records.append(event("metrics", "m0", at, f1_score=0.4 if turn % 7 == 3 or turn + 1 == rounds else 0.6))
         records.append(event("heartbeat", rng.choice(MODELS), at))
         if turn % 10 == 0:
             records += [(rng.choice(MODELS), b"{"), (rng.choice(MODELS), None)]
@@ -112,6 +122,9 @@ def test_the_backtest_of_a_recording_publishes_what_was_published_live(lived: Cl
     assert len(result["retrain"]) > 5
     assert len(result["dead_letters"]) > 20
     assert {"silence"} <= {alert["kind"] for alert in result["alerts"]}
+    breaches = [each for each in result["drift"] if each["type"] == "threshold_breached"]
+    waited = [instant(each["timestamp"]) - instant(each["window"]["end"]) for each in breaches]
+    assert 1 <= waited.count(timedelta(milliseconds=500)) < len(waited)  # before a pause ticks alone completed a window
     forwarded = sum(
         isinstance(item, SourceRecord) and item.topic.endswith("internal") for item in open_source(recording)
     )
@@ -140,6 +153,10 @@ def test_neither_batches_nor_hash_seeds_change_what_a_recording_says(
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert ran.stdout.strip() == expected
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def lanes_of(file: Path) -> dict[int, list[Item]]:
