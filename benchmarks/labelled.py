@@ -152,12 +152,13 @@ def _summary(scores: Sequence[Score]) -> Json:
 
 
 def _river(series: Sequence[Labelled]) -> dict[str, list[Score]]:
-    """Detectors of river at their defaults, and those with two sides with both."""
+    """Detectors of river at their defaults, and those with two sides with both; of KSWIN's chance, one seed."""
     from river import drift
     from river.drift import binary
 
     made: dict[str, Any] = {
         "river ADWIN": drift.ADWIN,
+        "river KSWIN": lambda: drift.KSWIN(seed=0),
         "river PageHinkley": drift.PageHinkley,
         "river DDM": binary.DDM,
         "river EDDM": binary.EDDM,
