@@ -91,7 +91,7 @@ class Step:
     def finish(self) -> None:
         """Delete what is kept of series and versions that were dropped, and write the segments that have changed."""
         self._keep_causes()
-        for name in self.timed_segments & self.state.timed.keys():
+        for name in sorted(self.timed_segments & self.state.timed.keys()):
             self.state.timed[name].due = self._segment_due(name)
         for series in self.dropped_series:
             window_of(series, self.parts).discard()
