@@ -59,6 +59,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         max_failures=settings.max_failures,
         on_lost_records=settings.on_lost_records,
         lag_warning=settings.lag_warning,
+        security=settings.security,
     )
 
 
@@ -93,7 +94,7 @@ class Worker:
             log.warning("delivery is at least once: after a crash, outputs since the last checkpoint are repeated")
         with _quiet("aiokafka"):
             await create_topics(
-                self._engine.bootstrap_servers,
+                self._engine.connection,
                 wanted_topics(self._engine, self._settings.topic_stages),
                 replication_factor=self._settings.replication_factor,
             )

@@ -10,6 +10,7 @@ import faust
 from faust.types import StreamT
 
 from streams.batch import Batch
+from streams.clients import faust_credentials
 from streams.engine import Engine, InputConsumer
 from streams.owner import Listener
 from streams.recovery import EngineTables
@@ -55,6 +56,7 @@ def make_app(stage: Stage[S], settings: EngineSettings, listeners: Sequence[List
         stream_recovery_delay=0.0,
         table_standby_replicas=0,
         web_enabled=False,
+        broker_credentials=faust_credentials(settings.connection),
         TableManager=EngineTables,
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app)

@@ -8,7 +8,6 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
@@ -17,6 +16,7 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
+from streams.clients import new_producer
 from streams.settings import EngineSettings
 from streams.stage_app import StageApp
 from streams.store import CheckpointedTable, OverlayStore
@@ -47,8 +47,8 @@ class WrongStore(RuntimeError):
 async def check_transactions(settings: EngineSettings, stage: str) -> None:
     """Ask for a transactional id of the stage, as its partitions will. Raises `NoTransactions`."""
     name = f"{settings.topic_prefix}{stage}-check"
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers, transactional_id=name)
-    at = f"the broker at {settings.bootstrap_servers}"
+    producer = new_producer(settings.connection, transactional_id=name)
+    at = f"the broker at {settings.connection}"
     instead = 'or set delivery = "at_least_once"'
     try:
         async with asyncio.timeout(TRANSACTION_TIMEOUT):

@@ -13,6 +13,7 @@ from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 from faust.types import TP
 
 from schemas.cloudevents import headers_of
+from streams.clients import new_producer
 from streams.partitioner import partition_of
 from streams.records import Forward, Output
 from streams.settings import LARGEST_RECORD, EngineSettings
@@ -110,8 +111,8 @@ class TransactionalOutbox:
 
     def __init__(self, settings: EngineSettings, stage: str, partition: int) -> None:
         self._group = settings.group(stage)
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap_servers,
+        self._producer = new_producer(
+            settings.connection,
             transactional_id=settings.transactional_id(stage, partition),
             transaction_timeout_ms=int(settings.transaction_timeout * 1000),
             max_request_size=LARGEST_RECORD,
@@ -145,8 +146,8 @@ class PlainOutbox:
     """At least once, for brokers without transactions: records, then offsets. A crash in between repeats outputs."""
 
     def __init__(self, settings: EngineSettings, stage: str, partition: int, commit: CommitOffsets) -> None:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap_servers,
+        self._producer = new_producer(
+            settings.connection,
             acks="all",
             max_request_size=LARGEST_RECORD,
             max_batch_size=BATCH_BYTES,

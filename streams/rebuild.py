@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams.checks import locked_folder
+from streams.clients import new_admin, new_consumer
 from streams.identity import TOPICS_KEY, remember
 from streams.metadata import describe_topics
 from streams.origin import INTERNAL
@@ -53,7 +54,7 @@ async def rebuild(settings: EngineSettings, stage: str, topics: Sequence[str], r
             await _check_nobody(admin, settings.group(stage))
             await _delete(admin, settings.changelog(stage))
         wanted = wanted_topics(settings, [stage])
-        await create_topics(settings.bootstrap_servers, wanted, replication_factor=replication_factor)
+        await create_topics(settings.connection, wanted, replication_factor=replication_factor)
         async with _consumer(settings, stage) as consumer:
             described = await describe_topics(consumer._client, [*inputs, internal, settings.changelog(stage)])
             beginnings = await consumer.beginning_offsets(_places(inputs, settings.partitions))
@@ -128,7 +129,7 @@ def _committer(consumer: AIOKafkaConsumer) -> CommitOffsets:
 
 @asynccontextmanager
 async def _admin(settings: EngineSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    admin = new_admin(settings.connection)
     try:
         await admin.start()
         yield admin
@@ -139,9 +140,7 @@ async def _admin(settings: EngineSettings) -> AsyncIterator[AIOKafkaAdminClient]
 @asynccontextmanager
 async def _consumer(settings: EngineSettings, stage: str) -> AsyncIterator[AIOKafkaConsumer]:
     """Of the stage's group, without being a member: it subscribes to nothing."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers, group_id=settings.group(stage), enable_auto_commit=False
-    )
+    consumer = new_consumer(settings.connection, group_id=settings.group(stage), enable_auto_commit=False)
     try:
         await consumer.start()
         yield consumer

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.clients import new_consumer
 from streams.fetch import drain_parsed
 from streams.identity import REBUILD, StateMismatch
 from streams.records import Parsed
@@ -48,8 +49,8 @@ async def restore(
     is asked between fetches: a partition lost meanwhile stops the restore. Raises `StateMismatch`.
     """
     tp = TopicPartition(settings.changelog(stage), partition)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers,
+    consumer = new_consumer(
+        settings.connection,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streams.security import Connection, Security
+
 #: Bytes of the largest record the engine may have to publish: a forwarded one of up to 10 MiB with its headers, a key's
 #: state, a dead letter. Kafka's own limit of 1 MiB a topic would let one such record stop a partition for ever.
 LARGEST_RECORD = 16 * 2**20
@@ -41,6 +43,12 @@ class EngineSettings:
     max_failures: int = 100
     on_lost_records: OnLostRecords = "stop"
     lag_warning: int = 100_000
+    security: Security = field(default_factory=Security)
+
+    @property
+    def connection(self) -> Connection:
+        """What every client of this stage connects to, and how."""
+        return Connection(self.bootstrap_servers, self.security)
 
     def topic(self, name: str) -> str:
         """The name on Kafka of a topic of the registry."""

@@ -16,7 +16,9 @@ from typing import Self, TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.clients import new_admin, new_consumer, new_producer
 from streams.partitioner import partition_of
+from streams.security import Cluster
 
 #: Seconds without an answer after which reading or appending is given up.
 PATIENCE = 20.0
@@ -43,11 +45,11 @@ class ToSend:
     placed_by: bytes | None = None
 
 
-async def publish(servers: str, records: Iterable[ToSend]) -> list[tuple[TopicPartition, int]]:
+async def publish(servers: Cluster, records: Iterable[ToSend]) -> list[tuple[TopicPartition, int]]:
     """Publish records one after the other; returns where each was written. Raises `TopicMissing`."""
     to_send = list(records)
     partitions = await partition_counts(servers, {record.topic for record in to_send})
-    async with started(AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)) as producer:
+    async with started(new_producer(servers, acks="all", enable_idempotence=True)) as producer:
         return [await send(producer, record, partitions[record.topic]) for record in to_send]
 
 
@@ -72,7 +74,7 @@ def _place(key: bytes | None, partitions: int) -> int | None:
         return None
 
 
-async def read_to_end(servers: str, topic: str) -> AsyncIterator[ConsumerRecord]:
+async def read_to_end(servers: Cluster, topic: str) -> AsyncIterator[ConsumerRecord]:
     """Every committed record of a topic, up to the end as it is now. Raises `TopicMissing`."""
     count = (await partition_counts(servers, {topic}))[topic]
     async with started(_consumer(servers)) as consumer:
@@ -82,7 +84,7 @@ async def read_to_end(servers: str, topic: str) -> AsyncIterator[ConsumerRecord]
                 yield record
 
 
-async def newest(servers: str, topic: str, count: int) -> AsyncIterator[ConsumerRecord]:
+async def newest(servers: Cluster, topic: str, count: int) -> AsyncIterator[ConsumerRecord]:
     """The newest committed records of a topic as it is now: of each partition those within its last `count` offsets.
 
     Raises `TopicMissing`.
@@ -98,13 +100,13 @@ async def newest(servers: str, topic: str, count: int) -> AsyncIterator[Consumer
                 yield record
 
 
-async def group_lag(servers: str, group: str, topics: Sequence[str]) -> int | None:
+async def group_lag(servers: Cluster, group: str, topics: Sequence[str]) -> int | None:
     """How many offsets of these topics a consumer group has not committed yet; None if it has committed none.
 
     Raises `TopicMissing`.
     """
     counts = await partition_counts(servers, set(topics))
-    async with started(AIOKafkaAdminClient(bootstrap_servers=servers)) as admin:
+    async with started(new_admin(servers)) as admin:
         committed = await admin.list_consumer_group_offsets(group)
     async with started(_consumer(servers)) as consumer:
         places = [TopicPartition(topic, number) for topic in topics for number in range(counts[topic])]
@@ -113,9 +115,9 @@ async def group_lag(servers: str, group: str, topics: Sequence[str]) -> int | No
     return sum(ends[place] - known.get(place, begins[place]) for place in places) if known else None
 
 
-async def partition_counts(servers: str, topics: set[str]) -> dict[str, int]:
+async def partition_counts(servers: Cluster, topics: set[str]) -> dict[str, int]:
     """How many partitions each topic has. Raises `TopicMissing`."""
-    async with started(AIOKafkaAdminClient(bootstrap_servers=servers)) as admin:
+    async with started(new_admin(servers)) as admin:
         existing = set(await admin.list_topics())
         if missing := sorted(topics - existing):
             raise TopicMissing(missing[0])
@@ -133,7 +135,7 @@ class TopicFollower:
     """
 
     def __init__(
-        self, servers: str, topic: str, apply: Callable[[ConsumerRecord], None], *, from_end: bool = False
+        self, servers: Cluster, topic: str, apply: Callable[[ConsumerRecord], None], *, from_end: bool = False
     ) -> None:
         self._servers, self._topic, self._apply = servers, topic, apply
         self._consumer, self._from_end = _consumer(servers), from_end
@@ -196,9 +198,9 @@ class TopicFollower:
         self._news = asyncio.Event()
 
 
-def _consumer(servers: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=servers,
+def _consumer(servers: Cluster) -> AIOKafkaConsumer:
+    return new_consumer(
+        servers,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",

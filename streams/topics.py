@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS, TopicSpec, internal_topic
+from streams.clients import new_admin
+from streams.diagnosis import told
+from streams.security import Cluster
 from streams.settings import CHANGELOG, LARGEST_RECORD, EngineSettings
 
 _TOPIC_ALREADY_EXISTS = 36
@@ -57,7 +60,7 @@ def _from_registry(spec: TopicSpec, settings: EngineSettings) -> WantedTopic:
 
 
 async def create_topics(
-    bootstrap_servers: str, wanted: Sequence[WantedTopic], *, replication_factor: int = 1
+    bootstrap_servers: Cluster, wanted: Sequence[WantedTopic], *, replication_factor: int = 1
 ) -> list[str]:
     """Create what is missing, and return its names once every partition has a leader. Existing topics stay as they are.
 
@@ -80,7 +83,7 @@ async def create_topics(
     return [topic.name for topic in missing]
 
 
-async def check_topics(bootstrap_servers: str, wanted: Sequence[WantedTopic]) -> list[str]:
+async def check_topics(bootstrap_servers: Cluster, wanted: Sequence[WantedTopic]) -> list[str]:
     """What is wrong with the broker's topics, one line each; empty if nothing is. Creates none."""
     async with _admin(bootstrap_servers) as admin:
         existing = await _partitions(admin)
@@ -194,25 +197,20 @@ async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+async def _admin(bootstrap_servers: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = new_admin(bootstrap_servers)
     try:
         await _start(admin, bootstrap_servers)
         yield admin
-    except KafkaConnectionError as problem:
-        raise TopicsUnfit(f"no Kafka broker answers at {bootstrap_servers}; check the address") from problem
     except KafkaError as problem:
-        raise TopicsUnfit(f"the broker at {bootstrap_servers} refused: {problem}") from problem
+        raise TopicsUnfit(told(problem, bootstrap_servers)) from problem
     finally:
         await admin.close()
 
 
-async def _start(admin: AIOKafkaAdminClient, bootstrap_servers: str) -> None:
+async def _start(admin: AIOKafkaAdminClient, bootstrap_servers: Cluster) -> None:
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             await admin.start()
     except TimeoutError as problem:
-        raise TopicsUnfit(
-            f"no Kafka broker answered at {bootstrap_servers} within {ANSWER_TIMEOUT:g} s; check the address, and that"
-            " it is a plain-text listener"
-        ) from problem
+        raise TopicsUnfit(told(problem, bootstrap_servers)) from problem

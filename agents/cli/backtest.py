@@ -71,7 +71,7 @@ def backtest(
     settings = [settings_of(file, changes=changes or ()) for file in configs]
     files = ReportFiles(report, plot, settings[0])
     known, rules = None if labels is None else labels_of(labels), rules_of(max_delay, repeats, probation)
-    read = opened(source, mapping, model, constants, layout, batch_rows)
+    read = opened(source, mapping, model, constants, layout, batch_rows, settings[0].security)
     from agents.backtest import Timelines, summarise
 
     timelines = Timelines()

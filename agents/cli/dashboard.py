@@ -36,16 +36,18 @@ def dashboard(
     if context.invoked_subcommand is not None:
         return
     settings = settings_of(config, bootstrap)
-    brokers_of(settings)
+    brokers = brokers_of(settings)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update=given)})
     configure_logging(settings.log_format, settings.log_level)
     try:
         from agents.dashboard.access import AccessUnsafe
         from agents.dashboard.server import serve
+        from streams.clients import check_security
     except ModuleNotFoundError as missing:
         needed = "pip install 'visutility-streams[dashboard]'"
         raise CommandFailed(f"{missing.name} is not installed: {needed}") from None
+    check_security(brokers)
     try:
         asyncio.run(serve(settings, actor_of(None), lambda address: print_line(f"dashboard: {address}")))
     except AccessUnsafe as problem:

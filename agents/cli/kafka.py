@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import brokers_of
@@ -17,7 +17,8 @@ from schemas.cloudevents import headers_of
 from schemas.message import InvalidMessage, Message
 from schemas.topics import TOPICS
 from streams import topic_log
-from streams.topic_log import PATIENCE, TopicMissing, ToSend
+from streams.diagnosis import told
+from streams.topic_log import TopicMissing, ToSend
 
 __all__ = ["ToSend", "message_record", "messages", "publish", "read_all", "run"]
 
@@ -35,17 +36,13 @@ def run(work: Coroutine[Any, Any, T], settings: Settings) -> T:
     """Run something on Kafka; its troubles become `CommandFailed`, in one line. A missing topic is `BadInput`."""
     # The client reports each failed attempt; the command says once what they came to.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    brokers = settings.bootstrap_servers
+    brokers = brokers_of(settings)
     try:
         return asyncio.run(work)
     except TopicMissing as problem:
         raise BadInput(f"{problem} at {brokers}; visutility topics create makes it") from None
-    except KafkaConnectionError:
-        raise CommandFailed(f"no Kafka answers at {brokers}") from None
-    except KafkaError as problem:
-        raise CommandFailed(f"Kafka at {brokers}: {type(problem).__name__}: {problem}") from None
-    except TimeoutError:
-        raise CommandFailed(f"Kafka at {brokers} did not answer in {PATIENCE:.0f} s") from None
+    except (KafkaError, TimeoutError) as problem:
+        raise CommandFailed(told(problem, brokers)) from None
 
 
 async def publish(settings: Settings, records: Iterable[ToSend]) -> None:

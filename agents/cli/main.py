@@ -36,6 +36,7 @@ from agents.cli import (
 )
 from agents.cli.failures import BadInput, CommandFailed
 from agents.settings import SettingsError
+from streams.security import SecurityError
 
 DISTRIBUTION = "visutility-streams"
 
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(sys.argv[1:] if arguments is None else list(arguments))
     except TyperException as problem:
         return _say(problem.format_message() or "what to do is missing; --help tells", problem.exit_code)
-    except (SettingsError, BadInput) as problem:
+    except (SettingsError, SecurityError, BadInput) as problem:
         return _say(str(problem), WRONG)
     except (CommandFailed, OSError) as problem:
         return _say(str(problem), FAILED)

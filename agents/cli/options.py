@@ -10,6 +10,7 @@ import typer
 
 from agents.cli.failures import BadInput
 from agents.settings import Settings, load_settings
+from streams.security import Connection
 
 Config = Annotated[
     Path | None,
@@ -48,10 +49,10 @@ def settings_of(config: Path | None, bootstrap: str | None = None, **overrides: 
     return load_settings(config, bootstrap_servers=bootstrap, **overrides)
 
 
-def brokers_of(settings: Settings) -> str:
-    """The brokers to talk to. Raises BadInput if none are set."""
+def brokers_of(settings: Settings) -> Connection:
+    """The brokers to talk to, and how; as a text it is their addresses. Raises BadInput if none are set."""
     if settings.bootstrap_servers is None:
         raise BadInput(
             "no broker: give --bootstrap HOST:PORT, or set bootstrap_servers or VISUTILITY_BOOTSTRAP_SERVERS"
         )
-    return settings.bootstrap_servers
+    return Connection(settings.bootstrap_servers, settings.security)

@@ -97,7 +97,7 @@ def _wanted(
     prefix = settings.topic_prefix
     names = tuple(dict.fromkeys(prefix + topic if topic in TOPICS else topic for topic in topics))
     begin, end = parse_bound("--since", since), parse_bound("--until", until)
-    return Wanted(settings.bootstrap_servers or "", names, prefix, begin, end, follow, cuts)
+    return Wanted(brokers_of(settings), names, prefix, begin, end, follow, cuts)
 
 
 async def _record(wanted: Wanted, path: Path, rotate_at: int | None) -> Progress:

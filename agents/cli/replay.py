@@ -62,7 +62,7 @@ def replay(
     """
     settings = settings_of(config, to)
     brokers_of(settings)
-    read = opened(source, mapping, model, constants, layout)
+    read = opened(source, mapping, model, constants, layout, security=settings.security)
     from agents.cli import kafka
     from agents.recording.items import SourceError
     from agents.recording.replayer import Sent
@@ -120,7 +120,7 @@ def _plan(
 ) -> Plan:
     from agents.recording.replayer import Plan
 
-    servers, prefix = settings.bootstrap_servers or "", settings.topic_prefix
+    servers, prefix = brokers_of(settings), settings.topic_prefix
     if (recorded := read.recorded) is None:
         if len(topics) != 1:
             raise BadInput(f"{read.name} is no recording: its records go to one topic, give --topic once")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents.cli.failures import BadInput
+from streams.security import Security
 
 if TYPE_CHECKING:
     from agents.backtest.sources import Source
@@ -42,12 +43,13 @@ def opened(
     constants: list[str] | None = None,
     layout: str | None = None,
     batch_rows: int | None = None,
+    security: Security | None = None,
 ) -> Source:
-    """The source that the options name. Raises BadInput."""
+    """The source that the options name; `security` is how to speak to brokers that it names. Raises BadInput."""
     from agents.backtest.sources import SourceError, open_source, parse_mapping
 
     options = {} if batch_rows is None else {"batch_rows": batch_rows}
     try:
-        return open_source(spec, parse_mapping(mapping or (), constants or (), model, **options), layout)
+        return open_source(spec, parse_mapping(mapping or (), constants or (), model, **options), layout, security)
     except SourceError as problem:
         raise BadInput(str(problem)) from None

@@ -83,7 +83,7 @@ def sweep(
     if probation:
         raise BadInput("--probation: a sweep judges each half as a whole; leave it out")
     spaces = _spaces(space, detectors)
-    read = opened(source, mapping, model, constants, layout, batch_rows)
+    read = opened(source, mapping, model, constants, layout, batch_rows, settings.security)
     from agents.backtest import SourceError
     from agents.backtest.sweep import NothingToSweep, Split, settings_text
     from agents.backtest.sweep import sweep as run_sweep

@@ -28,12 +28,14 @@ def worker(
     Example: visutility worker --config visutility.toml --agents monitor,retrain --bootstrap kafka:9092
     """
     settings = settings_of(config, bootstrap, agents=agents)
-    brokers_of(settings)
+    brokers = brokers_of(settings)
     configure_logging(settings.log_format, settings.log_level)
 
     from agents.notify.targets import AddressMissing
     from agents.worker import run_worker
+    from streams.clients import check_security
 
+    check_security(brokers)
     try:
         raise typer.Exit(run_worker(settings))
     except AddressMissing as problem:

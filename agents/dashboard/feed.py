@@ -23,6 +23,9 @@ from schemas.dead_letter import DeadLetter
 from schemas.message import InvalidMessage
 from schemas.parse import Parser
 from schemas.topics import TOPICS
+from streams.clients import new_consumer
+from streams.diagnosis import told
+from streams.security import Cluster
 from streams.topic_log import PATIENCE, TopicMissing, partition_counts, started
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,7 @@ RETRY_DELAY, POLL_MS, AT_ONCE = 2.0, 200, 500
 class Feed:
     """Reads into `view`, and tells `changes`. Start it once; `trouble` says why it does not read, if it does not."""
 
-    def __init__(self, servers: str, prefix: str, history: timedelta, changes: Changes) -> None:
+    def __init__(self, servers: Cluster, prefix: str, history: timedelta, changes: Changes) -> None:
         self.view = DashboardView()
         self.changes = changes
         self.trouble: str | None = "the topics have not been read yet"
@@ -75,7 +78,7 @@ class Feed:
             except TopicMissing as problem:
                 self._ail(f"{problem}; visutility topics create makes it")
             except (KafkaError, TimeoutError, OSError) as problem:
-                self._ail(f"Kafka at {self._servers}: {type(problem).__name__}")
+                self._ail(told(problem, self._servers))
             except Exception:
                 log.exception("the dashboard's view could not be made")
                 self._ail("the view could not be made; the log says why")
@@ -150,9 +153,9 @@ class Feed:
         return Record(topic, record.partition, record.offset, key, message)
 
 
-def _consumer(servers: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=servers,
+def _consumer(servers: Cluster) -> AIOKafkaConsumer:
+    return new_consumer(
+        servers,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",

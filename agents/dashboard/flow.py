@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from agents.dashboard.documents import Flow, StageFlow
+from streams.clients import new_admin, new_consumer
+from streams.security import Cluster
 from streams.topic_log import TopicMissing, partition_counts, started
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ Offsets = dict[TopicPartition, int]
 class FlowMeter:
     """Measures in the background. Start it once."""
 
-    def __init__(self, servers: str, prefix: str) -> None:
+    def __init__(self, servers: Cluster, prefix: str) -> None:
         self._servers, self._prefix = servers, prefix
         self._task: asyncio.Task[None] | None = None
         self._measured: tuple[float, Offsets, dict[str, Offsets]] | None = None
@@ -98,8 +100,8 @@ class FlowMeter:
         counts = await partition_counts(self._servers, topics)
         places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
         async with AsyncExitStack() as clients:
-            admin = await clients.enter_async_context(started(AIOKafkaAdminClient(bootstrap_servers=self._servers)))
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._servers, enable_auto_commit=False)
+            admin = await clients.enter_async_context(started(new_admin(self._servers)))
+            consumer = new_consumer(self._servers, enable_auto_commit=False)
             await clients.enter_async_context(started(consumer))
             while True:
                 async with asyncio.timeout(10.0):

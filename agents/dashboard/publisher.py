@@ -10,6 +10,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from streams.clients import new_producer
+from streams.security import Cluster
 from streams.topic_log import PATIENCE, ToSend, partition_counts, send, started
 
 
@@ -18,7 +20,7 @@ class Publisher:
     there the audit record, which comes first, is written first.
     """
 
-    def __init__(self, servers: str, prefix: str, *, transactional: bool) -> None:
+    def __init__(self, servers: Cluster, prefix: str, *, transactional: bool) -> None:
         self._servers = servers
         # Of this process alone: two dashboards must not fence each other.
         self._identity = f"{prefix}dashboard-{secrets.token_hex(8)}" if transactional else None
@@ -48,8 +50,8 @@ class Publisher:
             self._counts |= await partition_counts(self._servers, unknown)
         producer: AIOKafkaProducer = self._producer
         if producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._servers,
+            producer = new_producer(
+                self._servers,
                 acks="all",
                 enable_idempotence=True,
                 transactional_id=self._identity,

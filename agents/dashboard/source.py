@@ -69,7 +69,7 @@ class KafkaSource:
 
     def __init__(self, settings: Settings) -> None:
         engine = engine_settings(settings)
-        servers, prefix = engine.bootstrap_servers, engine.topic_prefix
+        servers, prefix = engine.connection, engine.topic_prefix
         self.changes = Changes()
         self._settings, self._engine = settings, engine
         self._feed = Feed(servers, prefix, settings.dashboard.history, self.changes)
@@ -100,7 +100,7 @@ class KafkaSource:
             return [self._feed.trouble]
         age = self._flow.age
         if age is not None and age > SILENT_AFTER:
-            return [f"Kafka at {self._engine.bootstrap_servers} has not answered for {age:.0f} s"]
+            return [f"Kafka at {self._engine.connection} has not answered for {age:.0f} s"]
         return []
 
     def flow(self) -> Flow:
@@ -129,7 +129,7 @@ class KafkaSource:
         wanted = [topic for topic in wanted_topics(self._engine, ()) if topic.name == self._engine.topic("audit")]
         try:
             replicas = self._settings.replication_factor
-            await create_topics(self._engine.bootstrap_servers, wanted, replication_factor=replicas)
+            await create_topics(self._engine.connection, wanted, replication_factor=replicas)
         except (KafkaError, TimeoutError, TopicsUnfit, OSError) as problem:
             log.warning("the topic of audit records is not made: %s", _told(problem))
 

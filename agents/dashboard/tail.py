@@ -19,6 +19,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from agents.dashboard.points import Series
 from schemas.message import InvalidMessage, Message
 from schemas.topics import TOPICS
+from streams.clients import new_consumer
+from streams.security import Cluster
 from streams.topic_log import PATIENCE, partition_counts, started
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class _Watch:
 class Tail:
     """Watches models of one `metrics` topic. `tell` is called with a model's name when a value of it has come."""
 
-    def __init__(self, servers: str, topic: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, servers: Cluster, topic: str, tell: Callable[[str], None]) -> None:
         self._servers, self._topic, self._tell = servers, topic, tell
         self._parse = TOPICS["metrics"].parser()
         self._watches: dict[str, _Watch] = {}
@@ -200,8 +202,8 @@ class Tail:
                 del self._watches[name]
 
     def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+        return new_consumer(
+            self._servers,
             auto_offset_reset="latest",
             enable_auto_commit=False,
             isolation_level="read_committed",

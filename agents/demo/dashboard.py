@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from agents.settings import Settings
 
 NEEDED = ("fastapi", "plotly", "uvicorn")
@@ -75,6 +77,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "TOPIC_PREFIX": settings.topic_prefix,
         "DELIVERY": settings.delivery,
         "LOG_LEVEL": "error",
-    }
+    } | {name.upper(): _text(value) for name, value in settings.security_given.items()}
     path = os.pathsep.join(each for each in (*sys.path, str(Path.cwd())) if each)
     return kept | {f"VISUTILITY_{name}": value for name, value in own.items()} | {"PYTHONPATH": path, "COLUMNS": "200"}
+
+
+def _text(value: object) -> str:
+    """A setting as the environment has it; files are found from any folder."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value.absolute() if isinstance(value, Path) else value)

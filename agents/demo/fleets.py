@@ -23,6 +23,7 @@ from agents.registry.view import NotFound
 from schemas.message import Message
 from schemas.metrics import Heartbeat, InferenceFailure
 from schemas.models import CHAMPION, ModelAlias
+from streams.clients import new_producer
 from streams.topic_log import TopicMissing
 
 HEARTBEAT_SECONDS = 5.0
@@ -57,7 +58,7 @@ def run_fleets(plan: Plan) -> None:
 
 async def _serve(plan: Plan) -> None:
     fleets = {fleet.name: fleet for fleet in first_fleets(plan)}
-    producer = AIOKafkaProducer(bootstrap_servers=plan.bootstrap_servers, linger_ms=5)
+    producer = new_producer(plan.connection, linger_ms=5)
     async with producer:
         work = [_send_batches(fleet, plan, producer) for fleet in fleets.values()]
         work += [_send_heartbeats(fleet, plan, producer) for fleet in fleets.values()]
@@ -98,7 +99,7 @@ async def _follow_champions(fleets: Mapping[str, Fleet], plan: Plan, producer: A
             changes.put_nowait(message.model_name)
 
     artifacts = ArtifactStore(plan.data_dir / "artifacts")
-    async with ModelRegistry(plan.bootstrap_servers, topic_prefix=plan.topic_prefix, artifacts=artifacts) as registry:
+    async with ModelRegistry(plan.connection, topic_prefix=plan.topic_prefix, artifacts=artifacts) as registry:
         registry.subscribe(told)
         await asyncio.gather(*(_deploy(fleet, registry) for fleet in fleets.values()))
         while True:

@@ -43,4 +43,4 @@ def is_of_mistake(message: Message) -> bool:
 async def ask_by_mistake(plan: Plan, request: RetrainRequest) -> None:
     """Publish the request as a person's command does."""
     key, topic = request.model_name.encode(), plan.topic("retrain")
-    await publish(plan.bootstrap_servers, [ToSend(topic, key, request.to_json(), headers_of(request))])
+    await publish(plan.connection, [ToSend(topic, key, request.to_json(), headers_of(request))])

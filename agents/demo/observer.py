@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer
-
 from agents.demo.history import KEPT_TOPICS
 from agents.demo.plan import Plan
 from schemas.message import Message
 from schemas.topics import TOPICS
+from streams.clients import new_consumer
 
 POLL_MS = 200
 
@@ -23,9 +22,9 @@ class Observer:
         names = ("metrics", *KEPT_TOPICS)
         self._names = {plan.topic(name): name for name in names}
         self._parsers = {name: TOPICS[name].parser() for name in names}
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = new_consumer(
+            plan.connection,
             *self._names,
-            bootstrap_servers=plan.bootstrap_servers,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             metadata_max_age_ms=1_000,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from streams.security import Connection, Security
 
 FLEETS = ("digits-lobby", "digits-dock", "digits-yard")
 """Model names; each is one fleet of cameras that read handwritten digits."""
@@ -30,6 +32,12 @@ class Plan:
     batch_size: int = 200
     batches_per_second: float = 12.5
     trials: int = 10
+    security: Security = field(default_factory=Security)
+
+    @property
+    def connection(self) -> Connection:
+        """The broker, and how to speak to it."""
+        return Connection(self.bootstrap_servers, self.security)
 
     def topic(self, name: str) -> str:
         """The name on Kafka of a topic of the registry."""

@@ -21,8 +21,8 @@ WATCH: dict[str, Any] = {
 }
 
 
-def demo_settings(plan: Plan, *, exactly_once: bool) -> Settings:
-    """Settings for one run on its own topics and its own data folder."""
+def demo_settings(plan: Plan, *, exactly_once: bool, **security: Any) -> Settings:
+    """Settings for one run on its own topics and its own data folder; `security` are keys of the settings as well."""
     tuning = {
         "name": "digits",
         "models": MODELS,
@@ -40,4 +40,5 @@ def demo_settings(plan: Plan, *, exactly_once: bool) -> Settings:
         monitor=[WATCH],
         retrain=[{"name": "on-drift", "models": MODELS}],
         tune=[tuning],
+        **security,
     )

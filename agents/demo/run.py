@@ -29,11 +29,13 @@ from agents.demo.plan import DEGRADED, Plan
 from agents.demo.rules import demo_settings
 from agents.demo.story import Story, summary
 from agents.demo.view import View, make_view
-from agents.settings import Settings
+from agents.settings import Settings, SettingsError, load_settings
+from agents.settings.security import SecuritySettings
 from agents.worker import Worker, engine_settings
 from streams.brokers.broker import Broker, BrokerError
 from streams.brokers.choose import choose_broker
 from streams.logs import configure_logging
+from streams.security import SecurityError
 from streams.topics import create_topics, wanted_topics
 
 #: A good run takes half a minute on two cores; one that takes this long will not come to an end.
@@ -67,9 +69,11 @@ def run_demo(broker: str = "auto", seed: int = 0, json_output: bool = False) -> 
     except BrokerError as problem:
         return _refuse(f"--broker: {problem}", WRONG_USAGE)
     try:
-        return _run(chosen, seed, json_output)
+        return _run(chosen, security_for(chosen), seed, json_output)
     except KeyboardInterrupt:
         return _refuse("stopped before the end", FAILED)
+    except (SettingsError, SecurityError) as problem:
+        return _refuse(problem, WRONG_USAGE)
     except (BrokerError, DemoFailed) as problem:
         return _refuse(problem, FAILED)
     except Exception as problem:  # noqa: BLE001 - whatever failed, people get its reason, not a traceback
@@ -81,20 +85,25 @@ def _refuse(reason: object, code: int) -> int:
     return code
 
 
-def _run(broker: Broker, seed: int, json_output: bool) -> int:
+def security_for(broker: Broker) -> SecuritySettings:
+    """How to speak to a broker: to a user's own as file and environment say, to one of the demo's in plain text."""
+    return load_settings() if broker.kind == "external" else Settings()
+
+
+def _run(broker: Broker, security: SecuritySettings, seed: int, json_output: bool) -> int:
     began = time.monotonic()
     with broker, _folder() as folder, make_view(json_output) as view:
         configure_logging("human", "warning")
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it complains of what it then tries again
         prefix = f"visutility-demo-{secrets.token_hex(4)}."
-        plan = Plan(broker.bootstrap_servers, prefix, folder, seed)
+        plan = Plan(broker.bootstrap_servers, prefix, folder, seed, security=security.security)
         history = History(plan.degrade_at)
         name = "embedded" if broker.kind == "embedded" else plan.bootstrap_servers
         exactly_once = broker.transactions and broker.read_committed
         limits = "" if exactly_once else " (in memory only, delivers at least once)"
         view.tell(f"broker: {name}{limits}, topics: {prefix}*")
         logging.getLogger("agents.worker").setLevel(logging.ERROR)  # its warning about delivery is said above
-        settings = demo_settings(plan, exactly_once=exactly_once)
+        settings = demo_settings(plan, exactly_once=exactly_once, **security.security_given)
         with nullcontext() if json_output else running_dashboard(settings, view.tell):
             asyncio.run(_close_the_loop(plan, settings, history, view))
     elapsed, faults = time.monotonic() - began, history.faults(plan.trials)
@@ -122,7 +131,7 @@ def _folder() -> Iterator[Path]:
 
 async def _close_the_loop(plan: Plan, settings: Settings, history: History, view: View) -> None:
     """Run fleets and worker until the history is complete or the time is up, and stop both."""
-    await create_topics(plan.bootstrap_servers, wanted_topics(engine_settings(settings), settings.topic_stages))
+    await create_topics(plan.connection, wanted_topics(engine_settings(settings), settings.topic_stages))
     worker = Worker(settings)
     with running_fleets(plan) as fleets:
         working = asyncio.create_task(_work(worker))

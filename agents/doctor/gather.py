@@ -54,7 +54,7 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
         return replace(facts, unreachable="no broker is set")
     engine = engine_settings(settings)
     try:
-        topics = tuple(await check_topics(engine.bootstrap_servers, wanted_topics(engine, settings.topic_stages)))
+        topics = tuple(await check_topics(engine.connection, wanted_topics(engine, settings.topic_stages)))
     except TopicsUnfit as problem:
         return replace(facts, unreachable=str(problem))
     transactions = await _transactions(engine)
@@ -98,7 +98,7 @@ async def _lags(engine: EngineSettings) -> dict[str, int]:
     found = {}
     for stage, names in INPUTS.items():
         try:
-            lag = await group_lag(engine.bootstrap_servers, engine.group(stage), [engine.topic(name) for name in names])
+            lag = await group_lag(engine.connection, engine.group(stage), [engine.topic(name) for name in names])
         except (TopicMissing, KafkaError, TimeoutError):
             continue
         if lag is not None:
@@ -139,6 +139,6 @@ async def _models(engine: EngineSettings) -> set[str]:
 
 async def _newest(engine: EngineSettings, topic: str, count: int) -> list[ConsumerRecord]:
     try:
-        return [each async for each in newest(engine.bootstrap_servers, engine.topic(topic), count)]
+        return [each async for each in newest(engine.connection, engine.topic(topic), count)]
     except (TopicMissing, KafkaError, TimeoutError):
         return []

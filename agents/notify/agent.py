@@ -24,6 +24,7 @@ from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.ids import dead_letter_id
 from schemas.message import InvalidMessage
 from schemas.topics import TOPICS
+from streams.clients import new_consumer
 from streams.persistent import Persistent
 from streams.settings import EngineSettings
 from streams.topic_log import ToSend, publish
@@ -74,8 +75,8 @@ class Notifier:
 
     async def _consume(self) -> None:
         names = {self._engine.topic(name): name for name in topics_for(self._rules)}
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._engine.bootstrap_servers,
+        consumer = new_consumer(
+            self._engine.connection,
             group_id=self._engine.group(GROUP),
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -183,7 +184,7 @@ class _Reading:
         letters = [self._letter(notice.rule, told, reason) for told in notice.alerts]
         topic = self._engine.topic("dead-letter")
         await publish(
-            self._engine.bootstrap_servers,
+            self._engine.connection,
             [
                 ToSend(topic, each.model_name.encode() or None, each.to_json(), list(headers_of(each)))
                 for each in letters

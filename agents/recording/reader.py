@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import ConsumerRecord, TopicPartition
 
 from agents.recording.bounds import Bound
 from agents.recording.format import VERSION, Header, Positions
 from agents.recording.items import Item, SourceError, SourceRecord
 from agents.recording.lanes import Lane, merged
+from streams.clients import new_admin, new_consumer
 from streams.origin import INTERNAL
+from streams.security import Cluster
 from streams.topic_log import PATIENCE, TopicMissing, partition_counts, started
 
 #: What each stage reads, and so what its cuts tell the order of.
@@ -32,7 +33,7 @@ class Wanted:
     Without `follow` reading ends at `until`, or where the topics end when it begins.
     """
 
-    servers: str
+    servers: Cluster
     topics: tuple[str, ...]
     topic_prefix: str
     since: Bound = None
@@ -43,7 +44,7 @@ class Wanted:
 
 async def described(wanted: Wanted) -> Header:
     """What a recording of these topics holds. Raises `TopicMissing`."""
-    async with started(AIOKafkaAdminClient(bootstrap_servers=wanted.servers)) as admin:
+    async with started(new_admin(wanted.servers)) as admin:
         existing = set(await admin.list_topics())
     if missing := sorted(set(wanted.topics) - existing):
         raise TopicMissing(missing[0])
@@ -60,7 +61,7 @@ async def described(wanted: Wanted) -> Header:
                 f"{internal} has {counts[internal]} partitions and its stage's inputs have others: no cut fits them; "
                 "--no-cuts records without"
             )
-    return Header(VERSION, dict(sorted(counts.items())), prefix, tuple(stages), wanted.servers)
+    return Header(VERSION, dict(sorted(counts.items())), prefix, tuple(stages), str(wanted.servers))
 
 
 class TopicsReader:
@@ -71,8 +72,8 @@ class TopicsReader:
 
     def __init__(self, wanted: Wanted, header: Header, positions: Positions | None = None) -> None:
         self._wanted, self._header, self._resumed = wanted, header, positions
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=wanted.servers,
+        self._consumer = new_consumer(
+            wanted.servers,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_committed",

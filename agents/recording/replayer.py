@@ -19,7 +19,9 @@ from aiokafka.structs import RecordMetadata
 
 from agents.recording.items import Item, SourceRecord
 from agents.recording.retiming import key_of, shifted, shifted_headers, time_of
+from streams.clients import new_producer
 from streams.partitioner import partition_of
+from streams.security import Cluster
 from streams.topic_log import partition_counts, started
 
 _BATCH_BYTES = 2**18
@@ -42,7 +44,7 @@ class Plan:
     others, and the times in the messages, are moved by as much. The first `skip` records are left out.
     """
 
-    servers: str
+    servers: Cluster
     topics: Mapping[str, str]
     partitions: Mapping[str, int]
     otherwise: str | None = None
@@ -79,9 +81,7 @@ async def replay(items: Iterable[Item], plan: Plan, stop: asyncio.Event, tell: T
     """
     wanted = {*plan.topics.values(), *([] if plan.otherwise is None else [plan.otherwise])}
     counts = await partition_counts(plan.servers, wanted)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=plan.servers, acks="all", enable_idempotence=True, max_batch_size=_BATCH_BYTES
-    )
+    producer = new_producer(plan.servers, acks="all", enable_idempotence=True, max_batch_size=_BATCH_BYTES)
     async with started(producer):
         for topic in counts:
             await producer.partitions_for(topic)

@@ -19,6 +19,8 @@ from schemas.cloudevents import headers_of
 from schemas.message import InvalidMessage, Message
 from schemas.models import CHAMPION, ModelAlias, ModelVersion
 from schemas.topics import TOPICS
+from streams.clients import new_producer
+from streams.security import Cluster
 from streams.topic_log import TopicFollower, ToSend, send, started
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class ModelRegistry:
     """
 
     def __init__(
-        self, bootstrap_servers: str, *, topic_prefix: str = "visutility.", artifacts: ArtifactStore | None = None
+        self, bootstrap_servers: Cluster, *, topic_prefix: str = "visutility.", artifacts: ArtifactStore | None = None
     ) -> None:
         self.view = RegistryView()
         self._servers, self._topic, self._artifacts = bootstrap_servers, f"{topic_prefix}models", artifacts
@@ -97,7 +99,7 @@ class ModelRegistry:
         if self._follower is None:
             raise RuntimeError("use the registry as an async context manager")
         if self._producer is None:
-            producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", enable_idempotence=True)
+            producer = new_producer(self._servers, acks="all", enable_idempotence=True)
             self._producer = await self._open.enter_async_context(started(producer))
         for change in changes:
             place, offset = await send(self._producer, record_of(change, self._topic), self._follower.partitions)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from agents.retrain.delivery import RequestDelivery
 from agents.settings import Settings
 from schemas.message import InvalidMessage
 from schemas.parse import parser_for
 from schemas.retrain import RetrainRequest
+from streams.clients import new_consumer
 from streams.persistent import Persistent
 from streams.settings import EngineSettings
 
@@ -37,9 +38,9 @@ class RequestDispatcher:
         await self._reading.stop()
 
     async def _consume(self) -> None:
-        consumer = AIOKafkaConsumer(
+        consumer = new_consumer(
+            self._engine.connection,
             self._engine.topic("retrain"),
-            bootstrap_servers=self._engine.bootstrap_servers,
             group_id=self._engine.group(GROUP),
             isolation_level="read_committed",
             enable_auto_commit=False,

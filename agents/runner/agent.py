@@ -30,6 +30,7 @@ from agents.tuner.worker import Ended
 from schemas.message import InvalidMessage
 from schemas.topics import TOPICS
 from schemas.trial_requests import PruneTrial, TrialRequest
+from streams.clients import new_consumer
 from streams.persistent import Persistent
 from streams.settings import EngineSettings
 from streams.topic_log import TopicFollower
@@ -77,7 +78,7 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
 
     async def _consume(self) -> None:
         self._failure = None
-        servers, topic = self._engine.bootstrap_servers, self._engine.topic("trial-requests")
+        servers, topic = self._engine.connection, self._engine.topic("trial-requests")
         async with Outbox(self._engine) as self._outbox, TopicFollower(servers, topic, self._hear, from_end=True):
             self._consumer = self._new_consumer()
             try:
@@ -92,8 +93,8 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         session = int(self._engine.session_timeout * 1000)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._engine.bootstrap_servers,
+        consumer = new_consumer(
+            self._engine.connection,
             group_id=self._engine.group(NAME),
             isolation_level="read_committed",
             enable_auto_commit=False,

@@ -6,13 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any, Self, cast
 
-from aiokafka import AIOKafkaProducer
-
 from agents.runner.trials import Unsent, epoch_end_of, result_of, run_start_of, training_end_of
 from agents.tuner.worker import Ended
 from schemas.cloudevents import headers_of
 from schemas.message import Message
 from schemas.trial_requests import TrialRequest
+from streams.clients import new_producer
 from streams.partitioner import partition_of
 from streams.settings import LARGEST_RECORD, EngineSettings
 
@@ -25,8 +24,8 @@ class Outbox:
 
     def __init__(self, engine: EngineSettings) -> None:
         self._engine = engine
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=engine.bootstrap_servers,
+        self._producer = new_producer(
+            engine.connection,
             enable_idempotence=engine.delivery == "exactly_once",
             acks="all",
             max_request_size=LARGEST_RECORD,

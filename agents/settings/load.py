@@ -17,6 +17,7 @@ from pydantic_settings import EnvSettingsSource
 from agents.settings.keys import nearest_key, written
 from agents.settings.paths import PathError, parse_setting, with_settings
 from agents.settings.root import Settings
+from agents.settings.security import SECRETS
 
 DEFAULT_FILE = Path("visutility.toml")
 """Read from the working directory where no other file is named, if it is there."""
@@ -26,6 +27,9 @@ _CONFIG = f"{_PREFIX}CONFIG"
 
 #: How many faults one line names; the rest are counted.
 _MOST_FAULTS = 3
+
+#: Whose values no error shows.
+_TOLD_OF_NONE = ("notify", *SECRETS)
 
 _EXPECTED = {
     "int_type": "expected a whole number",
@@ -147,7 +151,7 @@ def _complaint(error: ErrorDetails) -> str:
         return "expected a value, but the key is missing"
     expected = _EXPECTED.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should", "expected to")
     expected = expected.replace("expected to be", "expected")
-    if error["loc"][:1] == ("notify",):
+    if not error["loc"] or error["loc"][0] in _TOLD_OF_NONE:
         return expected  # what stands there may be a secret, or hold one
     return expected if "got " in expected else f"{expected}, got {_shortened(error['input'])}"
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from agents.settings.keys import known_keys, nearest_key, written
 from agents.settings.root import Settings
+from agents.settings.security import SECRETS
 
 Path = tuple[str | int, ...]
 
@@ -77,6 +78,8 @@ def _check(path: Path) -> None:
         if key in lists:
             raise PathError(f"{written(path)}: {key} is a list: did you mean {key}[0].{written(path[place:])}?")
         below = f"{key}.{part}" if key else part
+        if below in SECRETS:
+            raise PathError(f"{below}: a command line is seen by everyone: use VISUTILITY_{below.upper()} or a file")
         if below not in keys:
             raise PathError(f"{written(path)}: unknown setting{_hint(path, place)}")
         key = below

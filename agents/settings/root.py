@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from agents.settings.dashboard import DashboardSettings
 from agents.settings.notify import NotifyRule
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
+from agents.settings.security import SecuritySettings
 from streams.duration import Duration, PositiveDuration
 
 Agent = Literal["monitor", "retrain", "tuner", "runner"]
@@ -40,7 +41,7 @@ WholeNumber = Annotated[int, BeforeValidator(_not_bool)]
 RuleT = TypeVar("RuleT", bound=Rule)
 
 
-class Settings(BaseSettings):
+class Settings(SecuritySettings):
     """Everything an operator may set, complete with defaults. Immutable. `load_settings` adds the file."""
 
     model_config = SettingsConfigDict(env_prefix="VISUTILITY_", extra="forbid", frozen=True, env_ignore_empty=True)
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
     label_horizon: PositiveDuration = timedelta(days=14)
     label_limit: Annotated[WholeNumber, Field(ge=1)] = 1_000_000
     segment_limit: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 100
-    agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split)] = list(AGENTS)
+    agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split)] = Field(default_factory=lambda: list(AGENTS))
     retrain_budget_per_hour: Annotated[WholeNumber, Field(ge=1)] | None = None
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])

@@ -15,6 +15,8 @@ from agents.tracking.subscribers import Subscriber, Subscribers
 from schemas.cloudevents import headers_of
 from schemas.message import InvalidMessage
 from schemas.topics import TOPICS
+from streams.clients import new_producer
+from streams.security import Cluster
 from streams.topic_log import TopicFollower, ToSend, send, started
 
 log = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ class KafkaStore:
     topic decides, in which a run's messages are: they are keyed by the model.
     """
 
-    def __init__(self, bootstrap_servers: str, topic_prefix: str) -> None:
+    def __init__(self, bootstrap_servers: Cluster, topic_prefix: str) -> None:
         """Use `open`."""
         self._servers, self._topic = bootstrap_servers, f"{topic_prefix}experiments"
         self._parse = TOPICS["experiments"].parser()
@@ -37,7 +39,7 @@ class KafkaStore:
         self._producer: AIOKafkaProducer | None = None
 
     @classmethod
-    async def open(cls, bootstrap_servers: str, topic_prefix: str = "visutility.") -> Self:
+    async def open(cls, bootstrap_servers: Cluster, topic_prefix: str = "visutility.") -> Self:
         """Read the topic to its end, and follow it from there. Raises `TopicMissing` and Kafka's errors."""
         store = cls(bootstrap_servers, topic_prefix)
         await store._open.enter_async_context(store._follower)
@@ -48,7 +50,7 @@ class KafkaStore:
         record = ToSend(self._topic, message.model_name.encode(), message.to_json(), headers_of(message))
         try:
             if self._producer is None:
-                producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all", enable_idempotence=True)
+                producer = new_producer(self._servers, acks="all", enable_idempotence=True)
                 self._producer = await self._open.enter_async_context(started(producer))
             place, offset = await send(self._producer, record, self._follower.partitions)
             await self._follower.passed(place, offset)

@@ -116,6 +116,10 @@ class JarsBroker(Broker):
         self._end(signal.SIGTERM)
         self.start()
 
+    def _properties(self, port: int, controller_port: int, folder: Path) -> str:
+        """The broker's settings; a broker with other listeners says more."""
+        return _PROPERTIES.format(port=port, controller_port=controller_port, folder=folder)
+
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
@@ -137,7 +141,7 @@ class JarsBroker(Broker):
             return folder
         folder.mkdir(parents=True, exist_ok=True)
         self._port, controller_port = _free_ports(2)
-        properties.write_text(_PROPERTIES.format(port=self._port, controller_port=controller_port, folder=folder))
+        properties.write_text(self._properties(self._port, controller_port, folder))
         (folder / "log4j2.yaml").write_text(_LOG4J)
         cluster_id = base64.urlsafe_b64encode(b"v" + os.urandom(15)).decode().rstrip("=")
         options = ["-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={folder}/log4j2.yaml"]

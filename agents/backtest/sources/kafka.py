@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from agents.backtest.sources.recording import recorded_of
 from agents.backtest.sources.source import Source
@@ -16,26 +16,28 @@ from agents.recording.bounds import parse_bound, prefix_of
 from agents.recording.format import Header
 from agents.recording.items import Item, SourceError
 from agents.recording.reader import TopicsReader, Wanted, described
-from streams.topic_log import PATIENCE, TopicMissing
+from streams.diagnosis import told
+from streams.security import Connection, Security
+from streams.topic_log import TopicMissing
 
 T = TypeVar("T")
 
 _FORM = "expected kafka://HOST:PORT[,HOST:PORT…]/TOPIC[,TOPIC…][?from=…&to=…]"
 
 
-def kafka_source(url: str) -> Source:
+def kafka_source(url: str, security: Security | None = None) -> Source:
     """The records of topics, `from` (included) and `to` (excluded) a time or an offset; by default all there is now.
 
     They come in the order in which the stage that reads them processed them, if its internal topic is there, with its
     ticks; `cuts=no` leaves that to the timestamps. Raises SourceError, also for brokers that do not answer.
     """
-    wanted = parse_url(url)
+    wanted = parse_url(url, security)
     header = _run(described(wanted), wanted)
     return Source(url, lambda: _items(wanted, header), recorded_of(header), grows=True)
 
 
-def parse_url(url: str) -> Wanted:
-    """What a URL names. Raises SourceError."""
+def parse_url(url: str, security: Security | None = None) -> Wanted:
+    """What a URL names, to be reached by `security`, else in plain text. Raises SourceError."""
     parts = urlsplit(url)
     topics = tuple(unquote(topic) for topic in parts.path.strip("/").split(",") if topic)
     if not parts.netloc or not topics:
@@ -44,7 +46,8 @@ def parse_url(url: str) -> Wanted:
     if unknown := sorted(options.keys() - {"from", "to", "cuts"}):
         raise SourceError(f"{url}: no option {unknown[0]!r}: there are from, to and cuts")
     since, until = (parse_bound(f"{url}: {name}", options.get(name)) for name in ("from", "to"))
-    return Wanted(parts.netloc, topics, prefix_of(topics), since, until, cuts=options.get("cuts") != "no")
+    brokers = Connection(parts.netloc, security or Security())
+    return Wanted(brokers, topics, prefix_of(topics), since, until, cuts=options.get("cuts") != "no")
 
 
 def _items(wanted: Wanted, header: Header) -> Iterator[Item]:
@@ -75,9 +78,5 @@ def _run(work: Coroutine[Any, Any, T], wanted: Wanted, runner: asyncio.Runner | 
         return asyncio.run(work) if runner is None else runner.run(work)
     except TopicMissing as problem:
         raise SourceError(f"{problem} at {wanted.servers}") from None
-    except KafkaConnectionError:
-        raise SourceError(f"no Kafka answers at {wanted.servers}") from None
-    except KafkaError as problem:
-        raise SourceError(f"Kafka at {wanted.servers}: {type(problem).__name__}: {problem}") from None
-    except TimeoutError:
-        raise SourceError(f"Kafka at {wanted.servers} did not answer in {PATIENCE:.0f} s") from None
+    except (KafkaError, TimeoutError) as problem:
+        raise SourceError(told(problem, wanted.servers)) from None

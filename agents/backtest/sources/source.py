@@ -16,6 +16,7 @@ from agents.backtest.sources.recording import first_line, header_in, read_record
 from agents.recording.files import parts_of
 from agents.recording.format import Header
 from agents.recording.items import Item, Recorded, SourceError
+from streams.security import Security
 
 KAFKA = "kafka://"
 
@@ -54,13 +55,18 @@ class Source:
         return self._batches()
 
 
-def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: str | None = None) -> Source:
+def open_source(
+    spec: str | Path,
+    mapping: ColumnMapping | None = None,
+    layout: str | None = None,
+    security: Security | None = None,
+) -> Source:
     """The source that `spec` names; `mapping` says what the columns of tables are, `layout` is a ready one.
 
     `spec`: a file with one of the `EXTENSIONS`, a folder of such (all below it, by name), or
     `kafka://HOST:PORT[,…]/TOPIC[,TOPIC…]?from=…&to=…`; what was recorded in several files is named as if it were one.
     Raises SourceError for what cannot be: no such file, another extension, a table without a mapping, a layout that
-    does not exist; the columns are looked at when it is read.
+    does not exist; the columns are looked at when it is read. Brokers are reached by `security`, else in plain text.
     """
     mapping = mapping or ColumnMapping()
     if layout is not None and layout not in LAYOUTS:
@@ -68,7 +74,7 @@ def open_source(spec: str | Path, mapping: ColumnMapping | None = None, layout: 
     if isinstance(spec, str) and spec.startswith(KAFKA):
         from agents.backtest.sources.kafka import kafka_source
 
-        return kafka_source(spec)
+        return kafka_source(spec, security)
     root = Path(spec)
     files = _files(root)
     if layout is not None:
