@@ -15,6 +15,7 @@ from agents.monitor.stage import MonitorStage
 from agents.notify.agent import Notifier
 from agents.retrain.agent import RequestDispatcher
 from agents.retrain.stage import RetrainStage
+from agents.rights import rights_of
 from agents.runner.agent import TrialRunner
 from agents.settings import Settings
 from agents.telemetry import Telemetry
@@ -25,8 +26,10 @@ from agents.tuner.stage import TunerStage
 from agents.tuner.state import TunerState
 from agents.tuner.worker import LoadingCall
 from schemas.message import Message
+from streams.diagnosis import denial
 from streams.owner import Commit, Listener
 from streams.partitioner import partition_of
+from streams.permissions import check_permitted
 from streams.processor import Processor
 from streams.settings import EngineSettings
 from streams.stage import Stage
@@ -93,6 +96,7 @@ class Worker:
         if self._engine.delivery == "at_least_once":
             log.warning("delivery is at least once: after a crash, outputs since the last checkpoint are repeated")
         with _quiet("aiokafka"):
+            await self._check_rights()
             await create_topics(
                 self._engine.connection,
                 wanted_topics(self._engine, self._settings.topic_stages),
@@ -125,6 +129,11 @@ class Worker:
         if self._streams is not None:
             await self._streams.stop()
 
+    def told(self, problem: BaseException) -> str:
+        """What ended it, in one line."""
+        denied = denial(problem, self._engine.connection)
+        return denied or f"{type(problem).__name__}: {_first_line(problem)}"
+
     async def _check_objectives(self) -> None:
         """Load what the tune rules name, in a process that is not kept: users' code may be large."""
         rules = self._settings.tune if "tuner" in self._settings.agents else []
@@ -136,6 +145,13 @@ class Worker:
                     raise ObjectiveError(f"tune[{number}]: {loaded.error}")
         finally:
             await loader.close()
+
+    async def _check_rights(self) -> None:
+        """Where clients say who they are: whether all is granted that is needed, before anything is begun."""
+        if self._engine.security.protocol != "PLAINTEXT":
+            agents = ",".join(self._settings.agents)
+            remedy = f"visutility topics acls --agents {agents}"
+            await check_permitted(self._engine.connection, rights_of("worker", self._settings), remedy)
 
     def _new_telemetry(self) -> Telemetry | None:
         if self._settings.metrics_address is None:
@@ -203,7 +219,7 @@ async def _run(worker: Worker) -> int:
             log.info("stopping")
             return 0
         if problem := running.exception():
-            log.error("%s: %s", type(problem).__name__, _first_line(problem))
+            log.error("%s", worker.told(problem))
         return 1
     finally:
         running.cancel()

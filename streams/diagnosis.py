@@ -168,21 +168,40 @@ def told(problem: BaseException, cluster: Cluster) -> str:
 
 def denial(problem: BaseException, cluster: Cluster) -> str | None:
     """What an ACL denies and what to grant, in one line; None for what is no denial."""
-    principal = connection_to(cluster).security.principal
-    told = " ".join(str(each) for each in getattr(problem, "args", ()) if each)
+    connection = connection_to(cluster)
+    principal = connection.security.principal
+    names = _names_in(problem)
+    named = ", ".join(names)
     if isinstance(problem, TopicAuthorizationFailedError):
-        what, flags = f"topic {told}".rstrip(), "--operation Read --operation Write --topic …"
+        what, needed = f"topic {named}", [f"--operation Read --topic {name}" for name in names]
+        also = "; to write to it, --operation Write"
     elif isinstance(problem, GroupAuthorizationFailedError):
-        what, flags = f"consumer group {told}".rstrip(), f"--operation Read --group {told or '…'}"
+        what, needed, also = f"consumer group {named}", [f"--operation Read --group {name}" for name in names], ""
     elif isinstance(problem, TransactionalIdAuthorizationFailed):
-        what = f"transactional id {told}".rstrip()
-        flags = "--operation Write --transactional-id … --resource-pattern-type prefixed"
+        begin = f"{names[0].rpartition('-')[0]}-" if names else "…"
+        needed = [f"--operation Write --resource-pattern-type prefixed --transactional-id {begin}"]
+        what, also = f"transactional id {named}", ""
     elif isinstance(problem, ClusterAuthorizationFailedError):
-        what, flags = f"the cluster {told}".rstrip(), "--operation IdempotentWrite --cluster"
+        what, needed, also = f"the cluster {named}".rstrip(), ["--operation IdempotentWrite --cluster"], ""
     else:
         return None
-    grant = f"kafka-acls --add --allow-principal {principal} {flags}"
-    return f"Kafka at {cluster} denies {principal} {what}: {grant} grants it; visutility topics acls lists all"
+    flags = needed[0] if needed else "…"
+    line = f"kafka-acls --bootstrap-server {connection.servers} --add --allow-principal {principal} {flags}"
+    return f"Kafka at {cluster} denies {principal} {what}: grant it with {line}{also}"
+
+
+def denial_in(problem: BaseException) -> BaseException | None:
+    """The denial that an error is, or follows from: what aiokafka does after one may fail in other ways."""
+    seen: BaseException | None = problem
+    while seen is not None and not isinstance(seen, DENIED):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
+def _names_in(problem: BaseException) -> list[str]:
+    """Aiokafka gives a name, or some in a set or a list."""
+    given = problem.args[0] if problem.args else ()
+    return sorted(map(str, given)) if isinstance(given, (set, frozenset, list, tuple)) else [str(given)]
 
 
 def _deepest(problem: BaseException) -> BaseException:

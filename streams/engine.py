@@ -13,6 +13,7 @@ from faust.types import TP
 
 from schemas.message import Message
 from streams.batch import Batch
+from streams.diagnosis import DENIED
 from streams.identity import TOPICS_KEY, StateMismatch, check_partitions, check_same, more_partitions, remembered
 from streams.lag import LagWarnings
 from streams.memory import hand_back
@@ -293,7 +294,7 @@ class Engine(Generic[S]):
         what = f"{type(problem).__name__}: {problem}"
         log.warning("%s [%d]: %s; starting again from what is committed", self.stage.name, partition, what)
         await owner.close()
-        if len(recent) >= RETRIES:
+        if len(recent) >= RETRIES or isinstance(problem, DENIED):
             self.fail(problem)
             return
         await asyncio.sleep(self.settings.session_timeout if fenced else RETRY_DELAY)

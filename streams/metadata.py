@@ -31,7 +31,7 @@ from streams.identity import TopicOnBroker
 PATIENCE, PAUSE = 20.0, 0.2
 
 _NO_ID = bytes(16)
-_UNKNOWN_TOPIC = 3
+_UNKNOWN_TOPIC, _DENIED = 3, 29
 
 
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc] # aiokafka has no types
@@ -107,11 +107,11 @@ class _Question(RequestStruct):  # type: ignore[misc]
 class _DescribeTopics(Request[_Question]):  # type: ignore[misc]
     API_KEY = 3
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = list(names)
+    def __init__(self, names: Iterable[str], operations: bool = False) -> None:
+        self._names, self._operations = list(names), operations
 
     def build(self, request_struct_class: type[_Question]) -> _Question:
-        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, False, {})
+        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, self._operations, {})
 
 
 async def describe_topics(client: AIOKafkaClient, names: Iterable[str]) -> dict[str, TopicOnBroker]:
@@ -126,13 +126,22 @@ async def describe_topics(client: AIOKafkaClient, names: Iterable[str]) -> dict[
     return {
         name: TopicOnBroker(None if uuid == _NO_ID else urlsafe_b64encode(uuid).rstrip(b"=").decode(), len(partitions))
         for error, name, uuid, _, partitions, *_ in answer.topics
-        if not _is_unknown(error)
+        if not _is_unknown(error, name)
     }
 
 
-def _is_unknown(error: int) -> bool:
+async def allowed_on_topics(client: AIOKafkaClient, names: Iterable[str]) -> dict[str, int]:
+    """What we may do with each topic, whether it exists or not: a bit for each of Kafka's operations, by its number.
+
+    Raises KafkaError, and NotImplementedError for a broker from before Kafka 2.8.
+    """
+    answer = await _asked(client, _DescribeTopics(names, operations=True))
+    return {name: 0 if error == _DENIED else allowed for error, name, *_, allowed, _ in answer.topics}
+
+
+def _is_unknown(error: int, name: str) -> bool:
     if error not in (0, _UNKNOWN_TOPIC):
-        raise for_code(error)
+        raise for_code(error)(name)
     return error == _UNKNOWN_TOPIC
 
 

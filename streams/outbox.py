@@ -14,6 +14,7 @@ from faust.types import TP
 
 from schemas.cloudevents import headers_of
 from streams.clients import new_producer
+from streams.diagnosis import DENIED, denial_in
 from streams.partitioner import partition_of
 from streams.records import Forward, Output
 from streams.settings import LARGEST_RECORD, EngineSettings
@@ -127,6 +128,16 @@ class TransactionalOutbox:
     async def publish(
         self, changes: Changes, outputs: Sequence[Output | Forward], offsets: Mapping[TP, int]
     ) -> int | None:
+        try:
+            return await self._publish(changes, outputs, offsets)
+        except Exception as problem:
+            if (denied := denial_in(problem)) is not None and denied is not problem:
+                raise denied from problem
+            raise
+
+    async def _publish(
+        self, changes: Changes, outputs: Sequence[Output | Forward], offsets: Mapping[TP, int]
+    ) -> int | None:
         async with self._producer.transaction():
             commits = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
             # They go to different places and need not wait for each other.
@@ -171,10 +182,15 @@ class PlainOutbox:
 
 
 def _raise_the_cause(results: Iterable[Any]) -> None:
-    """Of what failed side by side raise what the others follow from: a fenced producer refuses the rest as illegal."""
+    """Of what failed side by side raise what the others follow from: a producer that is fenced, or denied something,
+    refuses the rest as illegal.
+    """
     problems = [result for result in results if isinstance(result, BaseException)]
     if problems:
-        raise next((each for each in problems if isinstance(each, (ProducerFenced, InvalidProducerEpoch))), problems[0])
+        raise next(
+            (each for each in problems if isinstance(each, (*DENIED, ProducerFenced, InvalidProducerEpoch))),
+            problems[0],
+        )
 
 
 async def _stop_quietly(producer: AIOKafkaProducer) -> None:

@@ -6,10 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from streams.diagnosis import DENIED
+
 log = logging.getLogger(__name__)
 
 #: Seconds until what failed is begun again.
 RETRY_DELAY = 1.0
+
+#: Seconds, where the broker denies it: that changes when somebody grants it.
+DENIED_DELAY = 30.0
 
 
 class Persistent:
@@ -32,9 +37,11 @@ class Persistent:
 
     async def _persist(self) -> None:
         while True:
+            delay = self._delay
             try:
                 await self._run()
             except Exception as problem:  # noqa: BLE001 (a broker that is away, say: what waits must not pile up)
                 what = f"{type(problem).__name__}: {problem}"
-                log.warning("%s (%s), again in %g s", self._complaint, what, self._delay)
-            await asyncio.sleep(self._delay)
+                delay = DENIED_DELAY if isinstance(problem, DENIED) else self._delay
+                log.warning("%s (%s), again in %g s", self._complaint, what, delay)
+            await asyncio.sleep(delay)

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.clients import new_admin, new_consumer, new_producer
+from streams.metadata import describe_topics
 from streams.partitioner import partition_of
 from streams.security import Cluster
 
@@ -120,6 +121,7 @@ async def partition_counts(servers: Cluster, topics: set[str]) -> dict[str, int]
     async with started(new_admin(servers)) as admin:
         existing = set(await admin.list_topics())
         if missing := sorted(topics - existing):
+            await describe_topics(admin._client, missing[:1])  # raises if it is hidden from us rather than missing
             raise TopicMissing(missing[0])
         described = await admin.describe_topics(sorted(topics)) if topics else []
     return {each["topic"]: len(each["partitions"]) for each in described}

@@ -19,6 +19,10 @@ from streams.settings import CHANGELOG, LARGEST_RECORD, EngineSettings
 
 _TOPIC_ALREADY_EXISTS = 36
 
+#: What a broker answers to whom the right to create a topic is missing, and what helps.
+_DENIED = (29, 31)
+_MAKE_THEM = " Let somebody who may run visutility topics create, or grant Create on it"
+
 _ROOMY = {"max.message.bytes": str(LARGEST_RECORD)}
 
 #: Seconds until a created topic has leaders everywhere.
@@ -156,7 +160,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[WantedTopic], re
     new = [NewTopic(t.name, t.partitions, replication_factor, topic_configs=dict(t.config)) for t in missing]
     response = await admin.create_topics(new)
     refused = [
-        f"topic {name} could not be created: {message or f'error {code}'}"
+        f"topic {name} could not be created: {message or f'error {code}'}{_MAKE_THEM if code in _DENIED else ''}"
         for name, code, message in response.topic_errors
         if code not in (0, _TOPIC_ALREADY_EXISTS)
     ]

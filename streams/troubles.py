@@ -33,6 +33,14 @@ _SIGNS = (
     "Unable to update metadata",
 )
 
+#: What the broker answers to whom an ACL is missing, by name: this module is imported where Kafka's client is not yet.
+_DENIALS = (
+    "ClusterAuthorizationFailedError",
+    "GroupAuthorizationFailedError",
+    "TopicAuthorizationFailedError",
+    "TransactionalIdAuthorizationFailed",
+)
+
 
 class BrokerTroubles(logging.Filter):
     """Lets few of aiokafka's lines about a broker that is away through, in words of our own; all others unchanged.
@@ -52,6 +60,8 @@ class BrokerTroubles(logging.Filter):
         self._left_out = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and type(record.exc_info[1]).__name__ in _DENIALS:
+            return False  # what is denied ends the worker, whose last line tells it
         if not record.name.startswith("aiokafka") or not _is_trouble(text := record.getMessage()):
             return True
         with self._lock:

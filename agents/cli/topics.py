@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from agents.cli.failures import CommandFailed
+from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Bootstrap, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
 from agents.settings import STAGES, Settings
+from streams.security import UNKNOWN_PRINCIPAL
 
 if TYPE_CHECKING:
     from streams.topics import WantedTopic
@@ -70,6 +72,40 @@ def check(config: Config = None, bootstrap: Bootstrap = None, as_json: AsJson = 
         print_line("\n".join(problems) or "all topics are as the settings want them")
     if problems:
         raise CommandFailed(f"topics at {brokers}: {len(problems)} amiss; the first: {problems[0]}")
+
+
+@app.command()
+def acls(
+    principal: Annotated[
+        str, typer.Option("--principal", help="To whom they are granted.", metavar="User:NAME")
+    ] = UNKNOWN_PRINCIPAL,
+    role: Annotated[
+        str, typer.Option("--role", help="worker, dashboard, fleet, operator or recorder.", metavar="ROLE")
+    ] = "worker",
+    config: Config = None,
+    bootstrap: Bootstrap = None,
+    agents: Annotated[str | None, typer.Option("--agents", help="Of a worker: what it runs.", metavar="A,B")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the kafka-acls lines for what a role needs with these settings, and nothing more; needs no broker.
+
+    Examples: visutility topics acls --principal User:monitor --agents monitor,retrain --bootstrap kafka:9093
+
+    visutility topics acls --role dashboard --principal User:dashboard
+    """
+    settings = settings_of(config, bootstrap, agents=agents)
+    from agents.rights import ROLES, rights_of
+    from streams.grants import acl_lines
+
+    chosen = next((each for each in ROLES if each == role), None)
+    if chosen is None:
+        raise BadInput(f"--role: expected one of {', '.join(ROLES)}, got {role!r}")
+    grants = rights_of(chosen, settings)
+    if as_json:
+        print_json({"principal": principal, "role": role, "rights": [asdict(grant) for grant in grants]})
+    else:
+        for line in acl_lines(grants, principal, settings.bootstrap_servers or "HOST:PORT"):
+            print(line)
 
 
 def _wanted(settings: Settings) -> list[WantedTopic]:

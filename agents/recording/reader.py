@@ -17,7 +17,7 @@ from agents.recording.lanes import Lane, merged
 from streams.clients import new_admin, new_consumer
 from streams.origin import INTERNAL
 from streams.security import Cluster
-from streams.topic_log import PATIENCE, TopicMissing, partition_counts, started
+from streams.topic_log import PATIENCE, partition_counts, started
 
 #: What each stage reads, and so what its cuts tell the order of.
 INPUTS: dict[str, tuple[str, ...]] = {"monitor": ("metrics",), "retrain": ("drift",), "tuner": ("retrain", "models")}
@@ -46,8 +46,8 @@ async def described(wanted: Wanted) -> Header:
     """What a recording of these topics holds. Raises `TopicMissing`."""
     async with started(new_admin(wanted.servers)) as admin:
         existing = set(await admin.list_topics())
-    if missing := sorted(set(wanted.topics) - existing):
-        raise TopicMissing(missing[0])
+    if set(wanted.topics) - existing:
+        await partition_counts(wanted.servers, set(wanted.topics))  # raises, and tells missing from hidden
     prefix, stages = wanted.topic_prefix, []
     for stage, inputs in INPUTS.items() if wanted.cuts else ():
         if prefix + stage + INTERNAL in existing and {prefix + name for name in inputs} <= set(wanted.topics):
