@@ -76,7 +76,7 @@ class Worker:
         # Trials that compute on all cores would hold up the stages, however low their priority.
         beside_stages = set(settings.agents) != {"runner"}
         self._pool = TrialPool(settings.trial_processes or cores(spared=int(beside_stages)))
-        self._trials = TrialRunner(self._engine, self._pool) if settings.runs_trials else None
+        self._trials = TrialRunner(self._engine, self._pool, settings.tune) if settings.runs_trials else None
         self._dispatcher = RequestDispatcher(settings, self._engine)
         self._notifier = Notifier(settings, self._engine)
         stages = self._stages()

@@ -94,25 +94,25 @@ def tls_context(security: Security) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, security: Security, cert_file: Path) -> None:
-    # Without a password of ours OpenSSL would ask for one on the terminal.
-    password = security.key_password or ""
-    key = security.key_file or cert_file
+    key, asked = security.key_file or cert_file, False
+
+    def password() -> str:
+        """Without this OpenSSL would ask on the terminal."""
+        nonlocal asked
+        asked = True
+        return security.key_password or ""
+
     try:
-        context.load_cert_chain(cert_file, security.key_file, lambda: password)
-    except ssl.SSLError as problem:
-        reason = problem.reason or ""
-        if "MISMATCH" in reason:
+        context.load_cert_chain(cert_file, security.key_file, password)
+    except (ssl.SSLError, ValueError) as problem:  # ValueError: a password longer than OpenSSL takes
+        if asked:
+            has = "does not open" if security.key_password else "is needed to open"
+            raise SecurityError(f"ssl_key_password: it {has} {key}") from None
+        if "MISMATCH" in (getattr(problem, "reason", None) or ""):
             raise SecurityError(f"ssl_key_file: {key} is not the key of the certificate in {cert_file}") from None
-        if "DECRYPT" in reason or "PASSWORD" in reason:
-            raise SecurityError(
-                f"ssl_key_password: it does not open {key}, or none is given and one is needed"
-            ) from None
         raise SecurityError(
             f"ssl_cert_file: {cert_file} and {key} hold no certificate with its key in PEM form"
-            + ("" if security.key_password else ", or the key needs ssl_key_password")
         ) from None
-    except ValueError:  # a password longer than OpenSSL takes
-        raise SecurityError("ssl_key_password: it is too long") from None
 
 
 def _check_readable(file: Path | None, key: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -23,7 +23,8 @@ from aiokafka.structs import OffsetAndMetadata
 
 from agents.runner.outbox import Outbox, Reporter
 from agents.runner.progress import Progress
-from agents.runner.trials import call_of, letter_of, overdue
+from agents.runner.trials import call_of, letter_of, overdue, unnamed
+from agents.settings import TuneRule
 from agents.tuner.channel import LiveTrial
 from agents.tuner.pool import TrialPool
 from agents.tuner.worker import Ended
@@ -52,9 +53,11 @@ _PRUNE = b"prune_trial"
 class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """Runs trials of all studies. All methods belong to one event loop."""
 
-    def __init__(self, engine: EngineSettings, pool: TrialPool) -> None:
-        """`pool` runs the trials, as many at once as it has processes; whoever made it closes it."""
-        self._engine, self._pool = engine, pool
+    def __init__(self, engine: EngineSettings, pool: TrialPool, rules: Sequence[TuneRule]) -> None:
+        """`pool` runs the trials, as many at once as it has processes; whoever made it closes it. Only objectives that
+        `rules` name are run.
+        """
+        self._engine, self._pool, self._rules = engine, pool, rules
         self._parse = TOPICS["trial-requests"].parser()
         self._live: dict[str, LiveTrial] = {}
         self._progress: dict[TopicPartition, Progress] = {}
@@ -144,7 +147,8 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
         if not isinstance(request, TrialRequest):
             return  # an order to end one early: `_hear` sees it sooner
         async with Reporter(self._outbox, request) as reporter:
-            await reporter.end(overdue(request, datetime.now(UTC)) or await self._run(request, reporter))
+            refused = overdue(request, datetime.now(UTC)) or unnamed(request, self._rules)
+            await reporter.end(refused or await self._run(request, reporter))
 
     async def _run(self, request: TrialRequest, reporter: Reporter) -> Ended:
         live = self._live[request.trial_id] = LiveTrial(reporter.heard)

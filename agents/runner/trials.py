@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from agents.settings import TuneRule
 from agents.tuner.stage import SCORE
 from agents.tuner.worker import Ended, TrialCall
 from schemas.dead_letter import DeadLetter, dead_letter_of
@@ -38,6 +39,16 @@ def overdue(request: TrialRequest, now: datetime) -> Ended | None:
     if request.deadline is None or now <= request.deadline:
         return None
     return Ended(error="it was taken after its deadline")
+
+
+def unnamed(request: TrialRequest, rules: Iterable[TuneRule]) -> Ended | None:
+    """How a trial ends whose objective, with these options, no rule of these settings names; None where one does.
+
+    An objective is code by its import path: whoever may write to the topic must not choose what is run here.
+    """
+    if any((rule.objective, rule.options) == (request.objective, request.options) for rule in rules):
+        return None
+    return Ended(error=f"no [[tune]] of this runner's settings has the objective {request.objective!r} and its options")
 
 
 def run_start_of(request: TrialRequest, now: datetime) -> RunStart:

@@ -1,7 +1,7 @@
 """A real Kafka with TLS, SASL and ACLs, and an authority for certificates, for the tests of security alone.
 
-Four listeners: plain text for the tests' own administration (its ANONYMOUS is a super user), SASL over TLS, SASL without
-TLS, and TLS that wants a client's certificate. Its certificate is for `localhost`, not for 127.0.0.1.
+Four listeners: plain text for the tests' own administration (its ANONYMOUS is a super user), SASL over TLS, SASL
+without TLS, and TLS that wants a client's certificate. Its certificate is for `localhost`, not for 127.0.0.1.
 """
 
 from __future__ import annotations
