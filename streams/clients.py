@@ -16,7 +16,7 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from streams.diagnosis import why_not
+from streams.diagnosis import NotConnected, refusal, why_not
 from streams.security import Cluster, Security, SecurityError, connection_to
 
 #: Bytes of a password or token file, at most: a mistaken path must not fill the memory.
@@ -173,6 +173,10 @@ class _Diagnosed:
 
     async def start(self) -> None:
         """As aiokafka's; raises `NotConnected` with the reason, where there is one to be found."""
+        # aiokafka does not notice that a token is refused, and would wait for ever for what comes after.
+        by_token = connection_to(self._made_for).security.mechanism == "OAUTHBEARER"
+        if by_token and (said := await refusal(self._made_for, client_arguments(self._made_for))):
+            raise NotConnected(said)
         try:
             await super().start()  # type: ignore[misc]
         except KafkaConnectionError as problem:

@@ -56,13 +56,17 @@ async def why_not(cluster: Cluster, arguments: Mapping[str, Any]) -> NotConnecte
 
     `arguments` are those of `streams.clients.client_arguments`.
     """
+    said = await refusal(cluster, arguments)
+    return NotConnected(said or f"no Kafka answers at {cluster}; it did when it was asked again")
+
+
+async def refusal(cluster: Cluster, arguments: Mapping[str, Any]) -> str:
+    """What the first address that does not serve us says; nothing if all do. `arguments` as above."""
     connection = connection_to(cluster)
-    said = ""
     for host, port, _ in collect_hosts(connection.servers):
-        said = await _asked(host, port, connection.security, arguments)
-        if said:
-            break
-    return NotConnected(said or f"no Kafka answers at {connection.servers}; it did when it was asked again")
+        if said := await _asked(host, port, connection.security, arguments):
+            return said
+    return ""
 
 
 async def _asked(host: str, port: int, security: Security, arguments: Mapping[str, Any]) -> str:
@@ -92,6 +96,9 @@ async def _brokers(host: str, port: int, arguments: Mapping[str, Any]) -> list[t
         answer = await connection.send(MetadataRequest([]))
     finally:
         connection.close()
+    if not answer.brokers and own.get("sasl_mechanism") == "OAUTHBEARER":
+        # A token that is refused is told in an answer of its own kind, which aiokafka takes for one to its question.
+        raise SaslAuthenticationFailed("it is not valid, or not any more")
     return [(broker[1], broker[2]) for broker in answer.brokers]
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from agents.doctor.facts import Facts
 from agents.doctor.rules import shadowed, unmatched, untaken
 from agents.settings import Settings
+from streams.grants import acl_lines
 from streams.partitioner import partition_of
 
 #: Nothing on `metrics` for so long is a mistake; so much of a fleet's clock ahead, and so old, is one, too.
@@ -44,7 +45,11 @@ Check = Callable[[Facts], Wrong]
 
 def _broker(facts: Facts) -> Wrong:
     if facts.unreachable:
-        yield "problem", facts.unreachable, "set bootstrap_servers (VISUTILITY_BOOTSTRAP_SERVERS) to a plain listener"
+        yield (
+            "problem",
+            facts.unreachable,
+            "set bootstrap_servers (VISUTILITY_BOOTSTRAP_SERVERS), and security_protocol for TLS",
+        )
 
 
 def _topics(facts: Facts) -> Wrong:
@@ -53,6 +58,18 @@ def _topics(facts: Facts) -> Wrong:
         found = f"{first.partition('; ')[0]}" + (f" (and {more} more amiss)" if more else "")
         missing = all("does not exist" in each for each in facts.topics)
         yield "problem", found, "visutility topics create" if missing else "visutility topics check says how for each"
+
+
+def _rights(facts: Facts) -> Wrong:
+    if facts.denied:
+        principal, servers = facts.settings.security.principal, facts.settings.bootstrap_servers or "HOST:PORT"
+        more = f" and {len(facts.denied) - 1} more" if len(facts.denied) > 1 else ""
+        line = next(acl_lines(facts.denied, principal, servers))
+        yield (
+            "problem",
+            f"Kafka denies {principal} {facts.denied[0]}{more}",
+            f"{line}; visutility topics acls prints all",
+        )
 
 
 def _transactions(facts: Facts) -> Wrong:
@@ -154,6 +171,7 @@ def _environment(facts: Facts) -> Wrong:
 #: By name; those that need the broker first.
 NEED_BROKER: Final[dict[str, Check]] = {
     "topics": _topics,
+    "rights": _rights,
     "transactions": _transactions,
     "traffic": _traffic,
     "placement": _placement,

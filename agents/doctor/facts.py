@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from agents.settings import Settings
+from streams.grants import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Facts:
     """Everything that is judged. Beyond `settings`, `folder`, `absent` and `unset` it needs the broker.
 
     `lags` are, by stage, the records to read at two times, the later second. `letters` are the reasons of dead letters
-    of the last hour. `absent` are modules that cannot be imported, `unset` variables of the environment.
+    of the last hour. `denied` are rights that a worker of these settings lacks. `absent` are modules that cannot be
+    imported, `unset` variables of the environment.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Facts:
     unset: frozenset[str] = frozenset()
     unreachable: str = ""
     topics: tuple[str, ...] = ()
+    denied: tuple[Grant, ...] = ()
     transactions: str = ""
     samples: tuple[Sample, ...] = ()
     letters: tuple[str, ...] = ()

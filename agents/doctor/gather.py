@@ -15,13 +15,17 @@ from aiokafka.errors import KafkaError
 
 from agents.doctor.checks import MODULES
 from agents.doctor.facts import Facts, Folder, Sample
-from agents.settings import Settings
+from agents.rights import rights_of
+from agents.settings import STAGES, Settings
 from agents.worker import engine_settings
 from schemas.dead_letter import DeadLetter
 from schemas.message import InvalidMessage
 from schemas.parse import Parser
 from schemas.topics import TOPICS
 from streams.checks import NoTransactions, check_transactions
+from streams.grants import Grant
+from streams.permissions import NotPermitted, missing_grants
+from streams.security import SecurityError
 from streams.settings import EngineSettings
 from streams.topic_log import TopicMissing, group_lag, newest
 from streams.topics import TopicsUnfit, check_topics, wanted_topics
@@ -55,9 +59,10 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
     engine = engine_settings(settings)
     try:
         topics = tuple(await check_topics(engine.connection, wanted_topics(engine, settings.topic_stages)))
-    except TopicsUnfit as problem:
+    except (TopicsUnfit, SecurityError) as problem:
         return replace(facts, unreachable=str(problem))
-    transactions = await _transactions(engine)
+    denied = await _denied(settings, engine)
+    transactions = await _transactions(settings, engine)
     before = await _lags(engine)
     samples, letters, models = await _samples(engine), await _letters(engine, now), await _models(engine)
     await asyncio.sleep(pause)
@@ -65,6 +70,7 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
     return replace(
         facts,
         topics=topics,
+        denied=tuple(denied),
         transactions=transactions,
         samples=tuple(samples),
         letters=tuple(letters),
@@ -84,11 +90,21 @@ def _folder(folder: Path) -> Folder:
     return Folder("", usage.free, usage.total)
 
 
-async def _transactions(engine: EngineSettings) -> str:
-    if engine.delivery != "exactly_once":
+async def _denied(settings: Settings, engine: EngineSettings) -> list[Grant]:
+    """Only where clients say who they are."""
+    if engine.security.protocol == "PLAINTEXT":
+        return []
+    try:
+        return await missing_grants(engine.connection, rights_of("worker", settings))
+    except NotPermitted:
+        return []
+
+
+async def _transactions(settings: Settings, engine: EngineSettings) -> str:
+    if engine.delivery != "exactly_once" or not (stages := [each for each in STAGES if each in settings.agents]):
         return ""
     try:
-        await check_transactions(engine, "doctor")
+        await check_transactions(engine, stages[0])
     except NoTransactions as problem:
         return str(problem).partition(":")[0]
     return ""

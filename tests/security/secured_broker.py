@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import socket
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trustme
-from confluent_kafka.admin import (
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # they are there
     AclBinding,
     AclBindingFilter,
     AclOperation,
@@ -37,6 +39,10 @@ from cryptography.hazmat.primitives.serialization import (
 from streams.brokers.jars import JarsBroker
 
 PLAIN_USER, PLAIN_PASSWORD = "plain-user", "plain password"
+
+_ANYTHING = AclBindingFilter(
+    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+)
 
 _LISTENERS = """
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL://127.0.0.1:{sasl},\
@@ -128,18 +134,20 @@ class SecuredBroker(JarsBroker):
 
     def add_user(self, name: str, password: str) -> None:
         """A user of SCRAM, in both sizes."""
+        admin = self.admin()
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
             change = UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), password.encode())
-            admin = self.admin()
             for done in admin.alter_user_scram_credentials([change]).values():
                 done.result()
+        _wait_until(lambda: _knows(admin, name))
 
     def run_acls(self, lines: Iterable[str]) -> None:
         """Do what `kafka-acls` would at these lines: a Java for each of them takes too long."""
-        bindings = [binding for line in lines for binding in bindings_in(line)]
+        bindings = {binding for line in lines for binding in bindings_in(line)}
         admin = self.admin()
-        for done in admin.create_acls(bindings).values():
+        for done in admin.create_acls(list(bindings)).values():
             done.result()
+        _wait_until(lambda: bindings <= set(admin.describe_acls(_ANYTHING).result()))
 
     def revoke(self, principal: str, operation: AclOperation, kind: ResourceType, name: str) -> None:
         """Take one right away, whatever the pattern's type."""
@@ -149,6 +157,7 @@ class SecuredBroker(JarsBroker):
         admin = self.admin()
         for done in admin.delete_acls([which]).values():
             assert done.result(), f"{principal} had no {operation} on {name}"
+        _wait_until(lambda: not admin.describe_acls(which).result())
 
     def _properties(self, port: int, controller_port: int, folder: Path) -> str:
         own = _LISTENERS.format(port=port, controller=controller_port, folder=folder, **self._ports)
@@ -157,6 +166,21 @@ class SecuredBroker(JarsBroker):
         replaced = {line.partition("=")[0] for line in own.splitlines()}
         usual = super()._properties(port, controller_port, folder).splitlines()
         return "\n".join(line for line in usual if line.partition("=")[0] not in replaced) + own
+
+
+def _knows(admin: AdminClient, user: str) -> bool:
+    try:
+        return len(admin.describe_user_scram_credentials([user])[user].result().scram_credential_infos) == 2
+    except KafkaException:
+        return False
+
+
+def _wait_until(seen: Callable[[], bool]) -> None:
+    """What the controller has written a broker learns a moment later."""
+    until = time.monotonic() + 30
+    while not seen():
+        assert time.monotonic() < until, "the broker does not learn what the controller has written"
+        time.sleep(0.02)
 
 
 def bindings_in(line: str) -> Iterator[AclBinding]:
@@ -168,8 +192,8 @@ def bindings_in(line: str) -> Iterator[AclBinding]:
     parser.add_argument("--allow-principal", required=True)
     parser.add_argument("--operation", action="append", required=True)
     parser.add_argument("--resource-pattern-type", default="literal")
-    for kind in ("topic", "group", "transactional-id"):
-        parser.add_argument(f"--{kind}", action="append", default=[])
+    for option in ("topic", "group", "transactional-id"):
+        parser.add_argument(f"--{option}", action="append", default=[])
     program, *arguments = shlex.split(line)
     assert program in ("kafka-acls", "kafka-acls.sh")
     given = parser.parse_args(arguments)
