@@ -95,7 +95,9 @@ async def _brokers(host: str, port: int, arguments: Mapping[str, Any]) -> list[t
     try:
         answer = await connection.send(MetadataRequest([]))
     finally:
-        connection.close()
+        closed = connection.close()
+        if closed is not None:
+            await asyncio.wait({closed}, timeout=1.0)
     if not answer.brokers and own.get("sasl_mechanism") == "OAUTHBEARER":
         # A token that is refused is told in an answer of its own kind, which aiokafka takes for one to its question.
         raise SaslAuthenticationFailed("it is not valid, or not any more")
@@ -189,7 +191,11 @@ def denial(problem: BaseException, cluster: Cluster) -> str | None:
         needed = [f"--operation Write --resource-pattern-type prefixed --transactional-id {begin}"]
         what, also = f"transactional id {named}", ""
     elif isinstance(problem, ClusterAuthorizationFailedError):
-        what, needed, also = f"the cluster {named}".rstrip(), ["--operation IdempotentWrite --cluster"], ""
+        what, needed, also = (
+            f"the cluster {named}".rstrip(),
+            ["--operation IdempotentWrite --cluster"],
+            "; Write on what is written to does, too",
+        )
     else:
         return None
     flags = needed[0] if needed else "…"

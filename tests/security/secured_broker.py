@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import trustme
 from confluent_kafka import KafkaException
@@ -40,8 +41,9 @@ from streams.brokers.jars import JarsBroker
 
 PLAIN_USER, PLAIN_PASSWORD = "plain-user", "plain password"
 
+_NO_NAME: Any = None
 _ANYTHING = AclBindingFilter(
-    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+    ResourceType.ANY, _NO_NAME, ResourcePatternType.ANY, _NO_NAME, _NO_NAME, AclOperation.ANY, AclPermissionType.ANY
 )
 
 _LISTENERS = """
@@ -170,7 +172,8 @@ class SecuredBroker(JarsBroker):
 
 def _knows(admin: AdminClient, user: str) -> bool:
     try:
-        return len(admin.describe_user_scram_credentials([user])[user].result().scram_credential_infos) == 2
+        asked: Any = admin.describe_user_scram_credentials([user])
+        return len(asked[user].result().scram_credential_infos) == 2
     except KafkaException:
         return False
 
