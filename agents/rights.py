@@ -28,6 +28,12 @@ _STAGES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 """What each stage reads and writes beside its internal topic and its changelog, which it does both with."""
 
+_LOOKING: Final = (
+    Grant("topic", "Describe", "", prefixed=True),
+    Grant("topic", "DescribeConfigs", "", prefixed=True),
+)
+"""Whether all topics are there, and as they should be."""
+
 
 def rights_of(role: Role, settings: Settings) -> list[Grant]:
     """What a role needs, by the names on Kafka, in order."""
@@ -45,8 +51,7 @@ def rights_of(role: Role, settings: Settings) -> list[Grant]:
 
 
 def _worker(settings: Settings) -> list[Grant]:
-    # It looks whether all topics are there, and as they should be.
-    grants = [Grant("topic", "Describe", "", prefixed=True)]
+    grants = [*_LOOKING]
     for stage in (agent for agent in settings.agents if agent in _STAGES):
         grants += _stage(stage)
     if "monitor" in settings.agents and settings.notify:
@@ -82,6 +87,7 @@ def _dashboard() -> list[Grant]:
 
 def _operator() -> list[Grant]:
     return [
+        *_LOOKING,
         Grant("topic", "Create", "", prefixed=True),
         *_on_topics("Read", [*TOPICS, *_internals()]),
         *(Grant("group", "Read", stage) for stage in _STAGES),

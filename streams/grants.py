@@ -8,10 +8,10 @@ from shlex import quote
 from typing import Literal
 
 Kind = Literal["topic", "group", "transactional-id"]
-Operation = Literal["Read", "Write", "Create", "Delete", "Describe"]
+Operation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs"]
 
 #: Kafka's numbers of the operations (`AclOperation`).
-CODES: dict[Operation, int] = {"Read": 3, "Write": 4, "Create": 5, "Delete": 6, "Describe": 8}
+CODES: dict[Operation, int] = {"Read": 3, "Write": 4, "Create": 5, "Delete": 6, "Describe": 8, "DescribeConfigs": 10}
 
 #: Kafka takes these for Describe, too.
 _IMPLY_DESCRIBE: tuple[Operation, ...] = ("Read", "Write", "Delete")
