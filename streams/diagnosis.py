@@ -57,7 +57,7 @@ async def why_not(cluster: Cluster, arguments: Mapping[str, Any]) -> NotConnecte
     `arguments` are those of `streams.clients.client_arguments`.
     """
     said = await refusal(cluster, arguments)
-    return NotConnected(said or f"no Kafka answers at {cluster}; it did when it was asked again")
+    return NotConnected(said or f"no Kafka broker answers at {cluster}; it did when it was asked again")
 
 
 async def refusal(cluster: Cluster, arguments: Mapping[str, Any]) -> str:
@@ -115,14 +115,14 @@ def reason(problem: BaseException, at: str, security: Security) -> str:
         offered = str(cause).rpartition(": ")[2]
         return f"{at} does not take {security.mechanism}: set sasl_mechanism to one that it offers ({offered})"
     if isinstance(cause, socket.gaierror):
-        return f"no Kafka answers at {at}: the name is not known ({cause.strerror}); check bootstrap_servers"
+        return f"no Kafka broker answers at {at}: the name is not known ({cause.strerror}); check bootstrap_servers"
     if isinstance(cause, ConnectionRefusedError):
-        return f"no Kafka answers at {at}: nothing listens there; check bootstrap_servers"
+        return f"no Kafka broker answers at {at}: nothing listens there; check bootstrap_servers"
     if isinstance(cause, TimeoutError):
-        return f"no Kafka answers at {at} within {_PATIENCE:g} s; check bootstrap_servers{_perhaps(security)}"
+        return f"no Kafka broker answers at {at} within {_PATIENCE:g} s; check bootstrap_servers{_perhaps(security)}"
     if isinstance(cause, (ConnectionError, EOFError, KafkaConnectionError)):
-        return f"no Kafka answers at {at}: it hung up{_perhaps(security)}"
-    return f"no Kafka answers at {at}: {type(cause).__name__}: {cause}"
+        return f"no Kafka broker answers at {at}: it hung up{_perhaps(security)}"
+    return f"no Kafka broker answers at {at}: {type(cause).__name__}: {cause}"
 
 
 def _perhaps(security: Security) -> str:
@@ -169,10 +169,16 @@ def told(problem: BaseException, cluster: Cluster) -> str:
     if isinstance(problem, NotConnected):
         return str(problem)
     if isinstance(problem, KafkaConnectionError):
-        return f"no Kafka answers at {cluster}"
+        return f"no Kafka broker answers at {cluster}"
     if isinstance(problem, TimeoutError):
         return f"Kafka at {cluster} did not answer in time{_perhaps(connection_to(cluster).security)}"
     return denial(problem, cluster) or f"Kafka at {cluster}: {type(problem).__name__}: {problem}"
+
+
+def silence(cluster: Cluster, seconds: float) -> str:
+    """That nothing came for so long, in one line."""
+    hint = _perhaps(connection_to(cluster).security)
+    return f"no Kafka broker answered at {cluster} within {seconds:g} s; check the address{hint}"
 
 
 def denial(problem: BaseException, cluster: Cluster) -> str | None:

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS, TopicSpec, internal_topic
 from streams.clients import new_admin
-from streams.diagnosis import told
+from streams.diagnosis import silence, told
 from streams.security import Cluster
 from streams.settings import CHANGELOG, LARGEST_RECORD, EngineSettings
 
@@ -217,4 +217,4 @@ async def _start(admin: AIOKafkaAdminClient, bootstrap_servers: Cluster) -> None
         async with asyncio.timeout(ANSWER_TIMEOUT):
             await admin.start()
     except TimeoutError as problem:
-        raise TopicsUnfit(told(problem, bootstrap_servers)) from problem
+        raise TopicsUnfit(silence(bootstrap_servers, ANSWER_TIMEOUT)) from problem

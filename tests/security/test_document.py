@@ -35,8 +35,8 @@ def test_every_example_can_be_used_as_it_stands(example: str) -> None:
 
 def test_rules_that_notify_and_deliver_need_groups_of_their_own() -> None:
     settings = Settings(
-        notify=[{"to": "slack", "url_variable": "SLACK", "name": "n"}],  # type: ignore[list-item]
-        retrain=[{"deliver": {"command": ["true"]}}],  # type: ignore[list-item]
+        notify=[{"to": "slack", "url_variable": "SLACK", "name": "n"}],
+        retrain=[{"deliver": {"command": ["true"]}}],
         topic_prefix="p.",
     )
     more = set(rights_of("worker", settings)) - set(rights_of("worker", Settings(topic_prefix="p.")))
