@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import ProducerFenced, TopicAuthorizationFailedError
 
 import streams.engine
 from schemas.metrics import ValidationScore
@@ -287,3 +287,12 @@ async def test_only_an_illegal_seek_is_taken_for_a_rebalance(bench: Bench) -> No
     bench.consumer.seek_to = broken  # type: ignore[method-assign]
     with pytest.raises(ConnectionError):
         await bench.engine.process(batch(5, 7))
+
+
+async def test_what_an_acl_denies_stops_the_worker_at_once(bench: Bench) -> None:
+    await bench.assign()
+    bench.outbox.problem = TopicAuthorizationFailedError("p.drift")
+    await bench.engine.process(batch(0, 3))
+    with pytest.raises(TopicAuthorizationFailedError):
+        await asyncio.wait_for(bench.engine.failure, 5)
+    assert len(bench.kafka.outboxes) == 1

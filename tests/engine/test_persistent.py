@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from streams.persistent import Persistent
 
@@ -33,3 +34,17 @@ async def test_what_fails_is_begun_again_and_said_until_it_is_stopped(caplog: py
 
 async def test_one_that_was_never_started_may_be_stopped() -> None:
     await Persistent(lambda: asyncio.sleep(0), "nothing").stop()
+
+
+async def test_what_an_acl_denies_is_tried_again_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    said = asyncio.Event()
+
+    async def read() -> None:
+        said.set()
+        raise GroupAuthorizationFailedError("p.notify")
+
+    persistent = Persistent(read, "alerts are not sent", delay=0)
+    persistent.start()
+    await asyncio.wait_for(said.wait(), 10)
+    await persistent.stop()
+    assert [record.getMessage().endswith("again in 30 s") for record in caplog.records] == [True]

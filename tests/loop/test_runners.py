@@ -200,6 +200,15 @@ def test_what_is_no_trial_request_becomes_a_dead_letter_and_holds_nothing_up(clu
     letters = cluster.wait_for("dead-letter", 20)
     assert {(letter["stage"], letter["topic"]) for letter in letters} == {("runner", f"{cluster.prefix}trial-requests")}
     assert len(letters) == 20
+    # Well-formed, but for code that these settings do not name: `touch` must not be run.
+    asked = cluster.messages("trial-requests")[-1]
+    options = {"args": f"touch {cluster.folder / 'broken-in'}", "shell": True}
+    forged = asked | {"trial_id": "forged", "event_id": "forged", "objective": "subprocess:Popen", "options": options}
+    producer.produce(f"{cluster.prefix}trial-requests", key="forged", value=json.dumps(forged | {"deadline": None}))
+    producer.flush(10)
+    ended = {"type": "training_end", "run_id": "forged"}
+    wait_until(lambda: any(ended.items() <= run.items() for run in runs_of(cluster)), "the refusal")
+    assert not (cluster.folder / "broken-in").exists()
     assert [worker.terminate() for worker in (owning, running)] == [0, 0]
 
 

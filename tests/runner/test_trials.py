@@ -17,7 +17,9 @@ from agents.runner.trials import (
     result_of,
     run_start_of,
     training_end_of,
+    unnamed,
 )
+from agents.settings import TuneRule
 from agents.tracking.runs import Runs
 from agents.tuner.state import TunerState
 from agents.tuner.worker import Ended
@@ -123,3 +125,14 @@ def test_a_pruned_trial_keeps_its_score_and_a_failed_one_has_none() -> None:
     assert pruned.duration_seconds == 2.0
     assert (pruned.state, pruned.score) == (TrialState.PRUNED, 0.5)
     assert (failed.state, failed.score, failed.error) == (TrialState.FAILED, None, "no luck")
+
+
+def test_only_what_the_runners_own_settings_name_is_run_whatever_the_topic_says() -> None:
+    space = {"x": {"type": "flag"}}
+    rules = [TuneRule(objective="a.b:c", space=space), TuneRule(objective="d.e:F", options={"path": "g"}, space=space)]
+    assert unnamed(requested(objective="a.b:c", options={}), rules) is None
+    assert unnamed(requested(objective="d.e:F", options={"path": "g"}), rules) is None
+    for objective, options in (("subprocess:Popen", {"args": "true"}), ("a.b:c", {"path": "g"}), ("d.e:F", {})):
+        refused = unnamed(requested(objective=objective, options=options), rules)
+        assert refused is not None
+        assert refused.error == f"no [[tune]] of this runner's settings has the objective {objective!r} and its options"

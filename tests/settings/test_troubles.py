@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from streams.logs import configure_logging
 from streams.troubles import QUIET, SAY_EVERY, BrokerTroubles, watch
@@ -129,3 +130,13 @@ def test_the_thread_that_looks_after_a_broker_ends_when_it_is_back(bench: Bench)
             thread.join(10)
             assert not thread.is_alive()
     assert bench.troubles._since is None
+
+
+def test_what_an_acl_denies_is_left_to_the_line_that_says_how_to_grant_it(bench: Bench) -> None:
+    for problem in (TopicAuthorizationFailedError("p.drift"), GroupAuthorizationFailedError("p.monitor")):
+        record = logging.LogRecord(
+            "asyncio", logging.ERROR, "", 0, "never retrieved", (), (type(problem), problem, None)
+        )
+        assert not bench.troubles.filter(record)
+    other = RuntimeError("something else")
+    assert bench.troubles.filter(logging.LogRecord("asyncio", 40, "", 0, "x", (), (RuntimeError, other, None)))
