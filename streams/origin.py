@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from streams.records import Headers, Record
@@ -10,6 +11,9 @@ ORIGIN_TOPIC, ORIGIN_PARTITION, ORIGIN_OFFSET = ORIGIN_HEADERS = ("origin_topic"
 
 #: How a stage's internal topic ends. Only its headers are our own; those of a fleet say nothing about an origin.
 INTERNAL = "-internal"
+
+#: What Kafka calls a topic, a partition and an offset. Whatever else stands in a header could be in no output.
+_TOPIC, _COUNT = re.compile(r"[a-zA-Z0-9._-]{1,249}"), re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ def forwarded_from(record: Record) -> Origin | None:
         return None
     try:
         topic, partition, offset = (headers[name].decode() for name in ORIGIN_HEADERS)
+        if not (_TOPIC.fullmatch(topic) and _COUNT.fullmatch(partition) and _COUNT.fullmatch(offset)):
+            raise ValueError("not a place on Kafka")
         return Origin(topic, int(partition), int(offset))
     except (AttributeError, KeyError, ValueError) as problem:  # a header's value may be null
         raise ValueError(f"headers {', '.join(ORIGIN_HEADERS)}: not as written here") from problem

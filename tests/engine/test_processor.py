@@ -87,7 +87,24 @@ def test_a_forwarded_record_in_the_wrong_partition_does_not_travel_for_ever() ->
     assert "belongs to" in letter.reason
 
 
-@pytest.mark.parametrize("headers", [(("origin_topic", b"x"),), (("origin_topic", b"x"), ("origin_partition", b"?"))])
+def origin(topic: bytes, partition: bytes, offset: bytes) -> tuple[tuple[str, bytes], ...]:
+    return ("origin_topic", topic), ("origin_partition", partition), ("origin_offset", offset)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("origin_topic", b"x"),),
+        (("origin_topic", b"x"), ("origin_partition", b"?")),
+        origin(b"", b"0", b"0"),
+        origin(b"a b\n", b"0", b"0"),
+        origin(b"x" * 2_000, b"0", b"0"),
+        origin(b"x", b"-1", b"0"),
+        origin(b"x", b"0", b"9223372036854775808"),
+        origin(b"x", b"0", b"1_0"),
+    ],
+    ids=range(8),
+)
 def test_broken_origin_headers_make_a_dead_letter(headers: tuple[tuple[str, bytes], ...]) -> None:
     broken = StoredRecord("summing-internal", 0, 5, 1_700_000_000_000, b"a", score_bytes("a", 1), headers)
     (letter,) = letters(processor().process([broken]))
