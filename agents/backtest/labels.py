@@ -126,9 +126,9 @@ def parse_labels(document: object, source: str = "labels") -> Labels:
 
 def _rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    if not {"begin", "begin_event"} & set(reader.fieldnames or ()):
-        raise LabelsError(f"{path}: line 1: expected the names of columns, of {', '.join(_FIELDS)}")
     try:
+        if not {"begin", "begin_event"} & set(reader.fieldnames or ()):
+            raise LabelsError(f"{path}: line 1: expected the names of columns, of {', '.join(_FIELDS)}")
         for row in reader:
             if None in row or None in row.values():
                 raise LabelsError(f"{path}: line {reader.line_num}: expected as many cells as line 1 has")
@@ -154,7 +154,7 @@ def _label(where: str, entry: object) -> Label | str:
         raise LabelsError(f"{where}: expected an object, got {type(entry).__name__}")
     for name in entry:
         if name not in _FIELDS:
-            raise LabelsError(f"{where}: unknown field {name!r}; known: {', '.join(_FIELDS)}")
+            raise LabelsError(f"{where}: unknown field {_shown(name)}; known: {', '.join(_FIELDS)}")
     model, metric = (_text(where, name, entry.get(name)) for name in ("model", "metric"))
     places: dict[str, Place] = {}
     for name in ("begin", "end"):
@@ -174,7 +174,7 @@ def _text(where: str, name: str, value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise LabelsError(f"{where}.{name}: expected a text, got {value!r}")
+        raise LabelsError(f"{where}.{name}: expected a text, got {_shown(value)}")
     return value
 
 
@@ -202,7 +202,14 @@ def _time(where: str, value: object) -> datetime:
             return datetime.fromtimestamp(float(value), tz=UTC)
     except (ValueError, OverflowError, OSError):
         pass
-    raise LabelsError(f'{where}: expected a time such as "{EPOCH:%Y-%m-%dT%H:%M:%SZ}", or epoch seconds, got {value!r}')
+    usual = f'"{EPOCH:%Y-%m-%dT%H:%M:%SZ}"'
+    raise LabelsError(f"{where}: expected a time such as {usual}, or epoch seconds, got {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """A value as an error shows it, whatever its length."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} characters)"
 
 
 def _number(where: str, value: object) -> int:
@@ -211,7 +218,8 @@ def _number(where: str, value: object) -> int:
     except ValueError:
         number = None
     if isinstance(number, bool) or not isinstance(number, int):
-        raise LabelsError(f"{where}: expected the number of an event (a whole number, the first is 0), got {value!r}")
+        shown = _shown(value)
+        raise LabelsError(f"{where}: expected the number of an event (a whole number, the first is 0), got {shown}")
     return number
 
 

@@ -196,7 +196,7 @@ class DistributionDetector(ABC):
                 raise ValueError(f"it is a state of {name}")
             detector: Self = copy(_made(cls, *parameters))
             detector._fill(np.frombuffer(fresh, dtype="<f8"), parts, window)
-        except (msgspec.MsgspecError, ValueError, TypeError) as problem:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as problem:
             raise ValueError(f"{cls.name}: expected a state of its own: {problem}") from problem
         return detector
 

@@ -113,7 +113,7 @@ class StreamDetector:
             detector: Self = _made(kind, kernel.COMPILED, *parameters)._as_new()
             detector._fill(detector._numbers, np.frombuffer(numbers, dtype="<f8"))
             detector._fill(detector._cells, _unpacked(count, cells))
-        except (msgspec.MsgspecError, ValueError, TypeError) as problem:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as problem:
             raise ValueError(f"{cls.name}: expected a state of its own: {problem}") from problem
         return detector
 

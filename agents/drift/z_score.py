@@ -87,8 +87,10 @@ class ZScore:
         if len(data) < _HEAD.size or data[0] != _VERSION:
             raise ValueError(f"z_score: expected a state of format {_VERSION}, got {data[:1]!r} in {len(data)} bytes")
         _, threshold, direction, min_samples = _HEAD.unpack_from(data)
-        window = CountWindow.decode(data[_HEAD.size :])
-        watched = get_args(Watched)[direction]
+        window, directions = CountWindow.decode(data[_HEAD.size :]), get_args(Watched)
+        if direction >= len(directions):
+            raise ValueError(f"z_score: expected a direction below {len(directions)}, got {direction}")
+        watched = directions[direction]
         detector = cls(threshold=threshold, direction=watched, size=window.size, min_samples=min_samples)
         detector._window = window
         return detector

@@ -70,6 +70,9 @@ _header, _positions = msgspec.json.Decoder(Header), msgspec.json.Decoder(Positio
 _ticks, _line = msgspec.json.Decoder(_Ticks), msgspec.json.Decoder(_Line)
 _any = msgspec.json.Decoder()
 
+#: What decoding raises: a ValueError for text that is no UTF-8.
+_NOT_DECODED = (msgspec.MsgspecError, ValueError, RecursionError)
+
 
 class NotARecording(ValueError):
     """A line that no recorder wrote. The text is one line."""
@@ -89,7 +92,7 @@ def header_of(line: bytes) -> Header:
     """The header in a first line. Raises NotARecording."""
     try:
         header = _header.decode(line)
-    except msgspec.MsgspecError as problem:
+    except _NOT_DECODED as problem:
         raise NotARecording(f"the first line is no header of a recording: {problem}") from None
     if header.recording != VERSION:
         raise NotARecording(f"a recording of version {header.recording}; this program reads version {VERSION}")
@@ -107,7 +110,7 @@ def positions_in(line: bytes) -> Positions | None:
         return None
     try:
         return _positions.decode(line)
-    except msgspec.MsgspecError as problem:
+    except _NOT_DECODED as problem:
         raise NotARecording(str(problem)) from None
 
 
@@ -137,7 +140,7 @@ def item_of(line: bytes) -> Item | None:
             ticks = _ticks.decode(line)
             return TimePassed(ticks.stage, ticks.partition, ticks.ticks)
         return _record(_line.decode(line))
-    except (msgspec.MsgspecError, ValueError) as problem:  # b64decode raises a ValueError
+    except _NOT_DECODED as problem:  # b64decode raises a ValueError too
         raise NotARecording(str(problem)) from None
 
 

@@ -13,6 +13,9 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 _any = msgspec.json.decode
 
+#: What decoding raises: a ValueError for text that is no UTF-8.
+_NOT_DECODED = (msgspec.MsgspecError, ValueError, RecursionError)
+
 
 class _Dated(msgspec.Struct):
     model_name: str = ""
@@ -47,10 +50,10 @@ def shifted(value: bytes | None, seconds: float) -> bytes | None:
         return value
     try:
         members = _members(value)
-    except (msgspec.MsgspecError, RecursionError):
+        names = ("time", "data") if "specversion" in members else ("timestamp", "timestamps")
+        changed = {name: _shifted_member(name, members[name], seconds) for name in names if name in members}
+    except _NOT_DECODED:
         return value
-    names = ("time", "data") if "specversion" in members else ("timestamp", "timestamps")
-    changed = {name: _shifted_member(name, members[name], seconds) for name in names if name in members}
     return _encode(members | changed) if changed else value
 
 
@@ -62,7 +65,7 @@ def shifted_headers(headers: Headers, seconds: float) -> Headers:
 def _message(value: bytes | None) -> _Dated | None:
     try:
         return _dated(value) if value else None
-    except (msgspec.MsgspecError, RecursionError):
+    except _NOT_DECODED:
         return None
 
 
@@ -71,7 +74,7 @@ def _seconds(time: float | str | None) -> float | None:
         return time
     try:
         return datetime.fromisoformat(time).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -88,9 +91,9 @@ def _shifted(time: Any, seconds: float) -> Any:
     """Epoch seconds, to the microsecond, or an RFC 3339 time; anything else as it is."""
     if isinstance(time, bool) or not isinstance(time, int | float | str):
         return time
-    if not isinstance(time, str):
-        return round(time + seconds, 6)
     try:
+        if not isinstance(time, str):
+            return round(time + seconds, 6)
         return (datetime.fromisoformat(time) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
         return time

@@ -86,6 +86,7 @@ def test_names_of_files_are_those_of_series_whatever_their_folder_and_ending() -
         ([[1, 2]], "labels[0]: expected an object, got list"),
         ({"a": [[1, 2, 3]]}, "a[0]: expected a pair, [begin, end], got 3 values"),
         ({"a": 3}, "a: expected a list of changes, got int"),
+        ([{"begin": "x" * 9_000}], "'xxxxxx"),
     ],
 )
 def test_what_is_wrong_is_named(document: object, complaint: str) -> None:
@@ -93,6 +94,7 @@ def test_what_is_wrong_is_named(document: object, complaint: str) -> None:
         parse_labels(document)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,7 @@ def test_what_is_wrong_is_named(document: object, complaint: str) -> None:
         ("labels.json", "{", "labels.json: not JSON"),
         ("labels.txt", "", "expected a file named .json or .csv"),
         ("labels.csv", "a,b\n1,2\n", "line 1: expected the names of columns"),
+        ("labels.csv", '"begin"x,model\n', "not CSV: ',' expected after"),
         ("labels.csv", "model,begin\na\n", "line 2: expected as many cells as line 1 has"),
         ("labels.csv", "model,begin_event\na,x\n", "line 2.begin_event: expected the number of an event"),
         ("absent.json", None, "cannot be read: No such file"),

@@ -168,6 +168,7 @@ def test_bytes_that_are_no_text_spoil_only_their_row(tmp_path: Path) -> None:
         (lambda p: read(p, ACCURACY, TABLE, "t.csv.gz"), "t.csv.gz: after line 0: not what its name says"),
         (lambda p: read(p, ACCURACY, TABLE, "t.csv.zst"), "t.csv.zst: after line 0: not what its name says"),
         (lambda p: read(p, ACCURACY, TABLE, "t.parquet"), "t.parquet: not parquet, or damaged"),
+        (lambda p: read(p, ACCURACY, "a" * 99_000 + ",b", "t.csv"), "there are aaa"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, make: Callable[[Path], Any], reason: str) -> None:
@@ -175,10 +176,20 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, make: Callable[
         make(tmp_path)
     assert reason in str(told.value)
     assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 1_000
 
 
 def read(folder: Path, mapping: ColumnMapping, text: str = TABLE, name: str = "t.csv") -> None:
     list(open_source(write(folder / name, text), mapping))
+
+
+def test_a_parquet_file_whose_texts_are_no_utf_8_is_told(tmp_path: Path) -> None:
+    table = pytest.importorskip("pyarrow").table({"value": [0.5], "name": ["fraud-fraud"]})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "t.parquet")
+    damaged = (tmp_path / "t.parquet").read_bytes().replace(b"fraud-fraud", b"fraud-\xf5raud")
+    (tmp_path / "t.parquet").write_bytes(damaged)
+    with pytest.raises(SourceError, match="damaged"):
+        list(open_source(tmp_path / "t.parquet", parse_mapping(["accuracy=value,model_name=name"])))
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst"])

@@ -285,6 +285,13 @@ def test_a_state_of_another_detector_or_none_is_refused(name: str) -> None:
             DETECTORS[name].from_state(data)
 
 
+@pytest.mark.parametrize("name", ["cusum", "ks"])
+def test_a_state_that_is_nested_deeply_is_refused(name: str) -> None:
+    begins = make_detector(name).state()
+    with pytest.raises(ValueError, match=name):
+        DETECTORS[name].from_state(begins[: begins.index(name.encode()) + len(name)] + b"\x91" * 5_000)
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("adwin", {"delta": 0}, "delta: expected a number between 0 and 1"),
     ("adwin", {"clock": 0}, "clock: expected a whole number from 1"),

@@ -122,6 +122,12 @@ def test_a_state_that_is_none_is_refused(data: bytes) -> None:
         ZScore.from_state(data)
 
 
+def test_a_state_with_a_direction_there_is_not_is_refused() -> None:
+    data = make_detector("z_score").state()
+    with pytest.raises(ValueError, match="direction below 3, got 3"):
+        ZScore.from_state(data[:9] + b"\x03" + data[10:])
+
+
 @pytest.mark.parametrize("kind", sorted(RECOMMENDED))
 def test_recommended_is_the_detector_that_was_calibrated_for_the_kind(kind: Any) -> None:
     name, params = RECOMMENDED[kind]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.recording.format import Header, NotARecording, header_line, header_of, item_line, item_of
+from agents.recording.format import Header, NotARecording, header_line, header_of, item_line, item_of, positions_in
 from agents.recording.items import SourceRecord, TimePassed
 
 VALUES = st.one_of(
@@ -58,6 +58,8 @@ def test_ticks_and_the_header_are_read_as_they_were() -> None:
     [
         b"",
         b"{}",
+        b'{"recording":1,"topics":{"\xff":1}}',
+        b'{"x":' * 9_999,
         b'{"ticks":"x"}',
         b'{"topic":"t","partition":0,"offset":0,"timestamp":0,"value_base64":"*"}',
     ],
@@ -65,5 +67,7 @@ def test_ticks_and_the_header_are_read_as_they_were() -> None:
 def test_other_lines_are_refused(line: bytes) -> None:
     with pytest.raises(NotARecording):
         item_of(line)
+    with pytest.raises(NotARecording):
+        positions_in(b'{"positions":' + (line or b"1"))
     with pytest.raises(NotARecording):
         header_of(line or b'{"recording":99,"topics":{},"topic_prefix":""}')

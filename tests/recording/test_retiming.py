@@ -36,6 +36,10 @@ def test_every_time_of_a_message_is_moved_and_the_rest_stays_to_the_byte(before:
         b'{"x": 1}',
         b"\xff",
         b"[" * 9_999,
+        b'{"timestamp": "\xff"}',
+        b'{"\xed\xa0\x80": 1, "timestamp": 5}',
+        b'{"timestamps": [1' + b"0" * 400 + b"]}",
+        b'{"specversion":"1.0","data":' * 5_000 + b"1" + b"}" * 5_000,
         b'{"timestamp": "soon"}',
         b'{"timestamp": true}',
     ],
@@ -51,6 +55,8 @@ def test_headers_of_cloudevents_are_moved_too() -> None:
 
 
 def test_a_record_that_never_was_on_kafka_has_its_events_time_and_its_model_as_its_key() -> None:
+    for unreadable in (b'{"timestamp": "\xff"}', b'{"timestamp":' * 9_999):
+        assert time_of(SourceRecord("f", 0, 1, 0, None, unreadable)) is None
     bare = SourceRecord("f.jsonl", 0, 1, 0, None, b'{"model_name":"m","timestamp":"1970-01-01T00:00:07Z"}')
     assert (time_of(bare), key_of(bare)) == (7.0, b"m")
     unkeyed = SourceRecord("t", 0, 1, 9_000, None, bare.value)

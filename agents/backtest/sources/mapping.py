@@ -121,5 +121,5 @@ def _nearest(wrong: str, names: Iterable[str]) -> str:
     known = list(names)
     near = difflib.get_close_matches(wrong.lower(), [name.lower() for name in known], n=1, cutoff=0.5)
     meant = [name for name in known if near and name.lower() == near[0]]
-    listed = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
-    return (f"did you mean {meant[0]!r}? " if meant else "") + f"there are {listed or 'none'}"
+    listed = ", ".join(name[:60] for name in known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+    return (f"did you mean {meant[0][:200]!r}? " if meant else "") + f"there are {listed or 'none'}"

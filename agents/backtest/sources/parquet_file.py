@@ -33,7 +33,7 @@ def read_parquet(path: Path, mapping: ColumnMapping) -> Iterator[SourceRecord]:
                 yield from messages.records(cells, range(done + 1, done + batch.num_rows + 1))
                 done += batch.num_rows
             yield from messages.finish()
-    except pyarrow.ArrowException as problem:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as problem:
         raise SourceError(f"{path}: not parquet, or damaged: {str(problem).splitlines()[0]}") from None
     except OSError as problem:
         raise SourceError(f"{path}: cannot be read: {problem.strerror or str(problem).splitlines()[0]}") from None
