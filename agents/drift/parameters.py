@@ -38,7 +38,7 @@ def fraction(name: str, value: float) -> float:
 
 def whole(name: str, value: int, least: int = 1, most: int = 1_000_000) -> int:
     """A whole number from `least` to `most`."""
-    if isinstance(value, bool) or value != int(value) or not least <= value <= most:
+    if isinstance(value, bool) or not math.isfinite(value) or value != int(value) or not least <= value <= most:
         raise ValueError(f"{name}: expected a whole number from {least} to {most}, got {value}")
     return int(value)
 

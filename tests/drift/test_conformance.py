@@ -316,6 +316,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("psi", {"size": 100, "bins": 30}, "size: expected at least 5 values for each of 30 bins, got 100"),
     ("rddm", {"min_concept_size": 50_000}, "min_concept_size: expected at most max_concept_size"),
     ("stepd", {"alpha_drift": 0.5}, "alpha_drift: expected at most alpha_warning"),
+    ("threshold", {"of": math.inf}, "of: expected a whole number from 1 to 1000000, got inf"),
     ("threshold", {"breaches": 6}, "breaches: expected a whole number from 1 to 5, got 6"),
     ("threshold", {"recovery": 0.7}, r"recovery: expected a value that is not beyond limit \(0.8\), got 0.7"),
     ("wasserstein", {"alpha": 1}, "alpha: expected a number between 0 and 1"),

@@ -5,12 +5,13 @@ An input that breaks something is written to the folder that is named, as Python
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tests.fuzz.run import fuzz
+from tests.fuzz.run import Finding, fuzz
 
 
 def main(
@@ -21,11 +22,15 @@ def main(
     findings: Annotated[Path, typer.Option(help="Where what breaks something is written.")] = Path("fuzz-findings"),
 ) -> None:
     """Fuzz every decoder of this process and tell what broke."""
-    report = fuzz(inputs, seed, only, memory_mb, typer.echo)
-    for number, finding in enumerate(report.findings):
+    numbers = itertools.count()
+
+    def keep(finding: Finding) -> None:
         findings.mkdir(parents=True, exist_ok=True)
-        (findings / f"{number}.txt").write_text(f"{finding.target}\n{finding.input}\n\n{finding.trace}")
+        text = f"{finding.target}\n{finding.input}\n\n{finding.trace}"
+        (findings / f"{next(numbers)}.txt").write_text(text, errors="backslashreplace")
         typer.echo(f"{finding.target}: {finding.trace.splitlines()[-1]}")
+
+    report = fuzz(inputs, seed, only, memory_mb, typer.echo, keep)
     typer.echo("\n".join(report.lines()))
     raise typer.Exit(1 if report.findings else 0)
 

@@ -76,8 +76,15 @@ def targets(seed: int, only: str = "") -> list[Target]:
     return [target for target in made if target.name.startswith(only)]
 
 
-def fuzz(inputs: int, seed: int, only: str, memory_mb: int | None, tell: Callable[[str], None]) -> Report:
-    """Give about so many inputs to the targets, in turn."""
+def fuzz(
+    inputs: int,
+    seed: int,
+    only: str = "",
+    memory_mb: int | None = None,
+    tell: Callable[[str], None] = print,
+    keep: Callable[[Finding], None] | None = None,
+) -> Report:
+    """Give about so many inputs to the targets, in turn; each finding goes to `keep` as soon as it is made."""
     chosen = targets(seed, only)
     if not chosen:
         raise SystemExit(f"no target's name begins with {only!r}: {', '.join(each.name for each in targets(seed))}")
@@ -90,7 +97,9 @@ def fuzz(inputs: int, seed: int, only: str, memory_mb: int | None, tell: Callabl
         faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
         for target in chosen:
             for _ in range(target.share):
-                give(target, report)
+                finding = give(target, report)
+                if finding is not None and keep is not None:
+                    keep(finding)
         if report.inputs - told >= _TOLD_EVERY:
             told = report.inputs
             tell(f"{told:,} inputs, {len(report.findings)} crashes, {time.perf_counter() - began:,.0f} s")
@@ -100,25 +109,28 @@ def fuzz(inputs: int, seed: int, only: str, memory_mb: int | None, tell: Callabl
     return report
 
 
-def give(target: Target, report: Report) -> None:
-    """One input; what it breaks is noted."""
+def give(target: Target, report: Report) -> Finding | None:
+    """One input; what it breaks is noted, and returned if it is new."""
     tally = report.by_target[target.name]
     given = target.draw()
-    began = time.perf_counter()
+    began, finding = time.perf_counter(), None
     try:
         tally.accepted += target.check(given)
     except Exception:  # noqa: BLE001 - that is what is looked for
-        _note(target.name, given, report)
+        finding = _note(target.name, given, report)
     tally.inputs += 1
     tally.slowest = max(tally.slowest, time.perf_counter() - began)
+    return finding
 
 
-def _note(name: str, given: object, report: Report) -> None:
+def _note(name: str, given: object, report: Report) -> Finding | None:
     trace = traceback.format_exc()
     same = [each for each in report.findings if each.target == name]
     places = {_place(each.trace) for each in same}
-    if _place(trace) not in places and len(same) < _MOST_FINDINGS:
-        report.findings.append(Finding(name, repr(given), trace))
+    if _place(trace) in places or len(same) >= _MOST_FINDINGS:
+        return None
+    report.findings.append(Finding(name, repr(given), trace))
+    return report.findings[-1]
 
 
 def _place(trace: str) -> list[str] | str:
