@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer. uv is used where it is installed, else venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench check format lock clean
+.PHONY: help demo test chaos bench check format schemas asyncapi fuzz lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,17 @@ check: $(VENV)/.dev ## lint, format, types, layers of imports
 format: $(VENV)/.dev ## format the code and mend what the linter can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+schemas: $(VENV)/.dev ## write docs/schemas of this version anew, after a change of the messages
+	$(BIN)/visutility schemas export docs/schemas/$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+asyncapi: ## hold docs/schemas to AsyncAPI's official parser, which this fetches (needs Node.js and npm)
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/asyncapi @asyncapi/parser@3.6.3
+	for file in docs/schemas/*/asyncapi.json; do \
+		node tests/schemas/asyncapi_parser.mjs $(abspath $(VENV))/asyncapi/node_modules/@asyncapi/parser "$$file" || exit 1; done
+
+fuzz: $(VENV)/.dev ## give everything that decodes values near valid ones (ARGS="--inputs 10000000 --seed 2")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: ## after a change of dependencies: write uv.lock and requirements/ anew (needs uv)
 	uv lock

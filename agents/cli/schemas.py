@@ -1,8 +1,9 @@
-"""`visutility schemas`: the messages as JSON Schema, for programs in other languages."""
+"""`visutility schemas`: the messages as JSON Schema and AsyncAPI, for programs in other languages."""
 
 from __future__ import annotations
 
 import json
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +11,12 @@ import typer
 
 from agents.cli.options import AsJson
 from agents.cli.output import print_json, print_line
-from schemas.message import Message
-from schemas.parse import type_of
-from schemas.topics import TOPICS
+from schemas.documents import Document, asyncapi_document, message_schemas
 
 app = typer.Typer(help="What the messages look like.", no_args_is_help=True)
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ASYNCAPI_FILE = "asyncapi.json"
+_DISTRIBUTION = "visutility-streams"
 
 
 @app.command()
@@ -24,31 +24,34 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.", metavar="DIR")],
     as_json: AsJson = False,
 ) -> None:
-    """Write one JSON Schema file a message, TYPE.schema.json.
+    """Write one JSON Schema file a message, TYPE.schema.json, and asyncapi.json with all topics.
 
-    Example: visutility schemas export docs/schemas
+    Example: visutility schemas export schemas
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = {folder / f"{name}.schema.json": document for name, document in documents().items()}
-    for path, document in files.items():
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    written = {folder / name: text for name, text in files(_version()).items()}
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
     if as_json:
-        print_json({"files": [str(path) for path in files]})
+        print_json({"files": [str(path) for path in written]})
     else:
-        print_line(f"wrote {len(files)} schemas to {folder}")
+        print_line(f"wrote {len(written) - 1} schemas and {ASYNCAPI_FILE} to {folder}")
 
 
-def documents() -> dict[str, dict[str, Any]]:
-    """The JSON Schema of every message by its `type`; `x-topics` names the topics it travels on, without prefix."""
-    messages: dict[type[Message], list[str]] = {}
-    for spec in TOPICS.values():
-        for message in spec.classes:
-            messages.setdefault(message, []).append(spec.name)
-    return {
-        type_of(message): {
-            "$schema": _DIALECT,
-            **message.model_json_schema(by_alias=True, mode="validation"),
-            "x-topics": topics,
-        }
-        for message, topics in messages.items()
-    }
+def documents() -> dict[str, Document]:
+    """The JSON Schema of every message by its `type`."""
+    return message_schemas()
+
+
+def files(release: str) -> dict[str, str]:
+    """The content of every file of a release, by its name."""
+    named: dict[str, Any] = {f"{name}.schema.json": schema for name, schema in message_schemas().items()}
+    named[ASYNCAPI_FILE] = asyncapi_document(release)
+    return {name: json.dumps(document, indent=2) + "\n" for name, document in named.items()}
+
+
+def _version() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

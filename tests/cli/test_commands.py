@@ -129,6 +129,7 @@ def test_a_backtest_uses_the_settings(folder: Path) -> None:
 def test_every_message_has_its_schema(folder: Path) -> None:
     written = visutility("schemas", "export", folder / "out", "--json").json["files"]
     schemas = {Path(file).name.removesuffix(".schema.json"): json.loads(Path(file).read_text()) for file in written}
+    assert set(schemas.pop("asyncapi.json")["channels"]) == set(TOPICS)
     wanted = {message.model_fields["type"].default for spec in TOPICS.values() for message in spec.classes}
     assert set(schemas) == wanted
     assert schemas["external_drift"]["x-topics"] == ["metrics", "drift"]
