@@ -80,7 +80,7 @@ def test_each_is_a_json_schema_by_the_official_metaschema(release: str, name: st
 
 
 @pytest.mark.parametrize(("release", "name"), every_published())
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_what_was_valid_under_a_release_is_a_message_still(release: str, name: str, data: st.DataObject) -> None:
     document = data.draw(SchemaMessages(published(release, name)).messages())
@@ -102,7 +102,7 @@ def with_equal_columns(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_each_message_keeps_to_its_schema(name: str, data: st.DataObject) -> None:
     validator(VERSION, name).validate(json.loads(data.draw(MESSAGES[CLASSES[name]]).to_json()))
