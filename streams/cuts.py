@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from schemas.internal import Cut, Run
+from schemas.parse import parser_for
 from streams.origin import INTERNAL
 from streams.records import FetchedRecords, Forward, Parsed
+
+_parse = parser_for(Cut)
 
 #: The header by which a cut is told without decoding it.
 CUT_HEADER = ("cut", b"1")
@@ -64,5 +68,5 @@ def without_cuts(records: FetchedRecords) -> FetchedRecords:
 
 
 def runs_of(record: Parsed) -> list[Run]:
-    """The runs that a cut tells, in order. Raises ValueError for what is no cut."""
-    return Cut.model_validate_json(record.value or b"").runs
+    """The runs that a cut tells, in order. Raises InvalidMessage for what is no cut."""
+    return cast(Cut, _parse(record.value)).runs

@@ -165,7 +165,7 @@ def _cut_target(draw: random.Random) -> Target:
     def check(value: bytes) -> bool:
         record = StoredRecord("visutility.monitor-internal", 0, 0, 0, None, value, (CUT_HEADER,))
         assert is_cut(record)
-        return not refused_with(ValueError, lambda: runs_of(record))
+        return not refused_with(InvalidMessage, lambda: runs_of(record))
 
     return Target("cuts", mutator.json, check, 2)
 
