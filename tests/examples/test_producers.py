@@ -43,7 +43,15 @@ def cluster(real_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def sent_by_python(cluster: Cluster) -> str:
     options = ["--bootstrap", cluster.broker.bootstrap_servers, "--topic", f"{cluster.prefix}metrics"]
-    command = [sys.executable, FOLDER / "producer.py", *options, "--model", PYTHON, "--count", str(COUNT)]
+    command: list[str | Path] = [
+        sys.executable,
+        FOLDER / "producer.py",
+        *options,
+        "--model",
+        PYTHON,
+        "--count",
+        str(COUNT),
+    ]
     return run(command)
 
 

@@ -56,7 +56,7 @@ class Mutator:
 
     def __init__(self, draw: random.Random, seeds: Sequence[bytes]) -> None:
         self.random = draw
-        self._seeds = [_TOKEN.findall(seed) for seed in seeds]
+        self._seeds: list[list[bytes]] = [_TOKEN.findall(seed) for seed in seeds]
         self._names = sorted({token for tokens in self._seeds for token in tokens if token.startswith(b'"')}) or [
             b'"a"'
         ]
@@ -74,7 +74,8 @@ class Mutator:
 
     def literal(self) -> bytes:
         """A JSON value, or nearly one."""
-        return self.random.choice(LITERALS if self.random.random() < 0.7 else self._names)
+        known: Sequence[bytes] = LITERALS if self.random.random() < 0.7 else self._names
+        return self.random.choice(known)
 
     def _change(self, tokens: list[bytes]) -> None:
         draw, at = self.random, self.random.randrange(len(tokens) + 1)
@@ -97,8 +98,8 @@ class Mutator:
         elif kind < 0.92:  # the same again
             tokens[at:at] = tokens[at : at + draw.randint(1, 8)]
         elif kind < 0.999:  # in another order
-            other = draw.randrange(len(tokens) + 1)
-            tokens[min(at, other) : max(at, other)] = reversed(tokens[min(at, other) : max(at, other)])
+            begin, end = sorted((at, draw.randrange(len(tokens) + 1)))
+            tokens[begin:end] = tokens[begin:end][::-1]
         else:  # very much of it
             times = draw.choice((50, 210, 1_001, 100_001 if draw.random() < 0.02 else 2_000))
             tokens[at:at] = tokens[at : at + draw.randint(1, 4)] * times

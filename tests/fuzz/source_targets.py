@@ -8,6 +8,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow
@@ -94,11 +95,10 @@ def _recorded_lines() -> list[bytes]:
 
 def _lines_target(draw: random.Random, lines: Sequence[bytes]) -> Target:
     mutator = Mutator(draw, lines)
+    reads: list[Callable[[bytes], object]] = [header_of, item_of, positions_in]
 
     def check(line: bytes) -> bool:
-        refused = [
-            refused_with(NotARecording, lambda read=read: read(line)) for read in (header_of, item_of, positions_in)
-        ]
+        refused = [refused_with(NotARecording, partial(read, line)) for read in reads]
         return not (refused[0] and refused[1])
 
     return Target("recorded lines", mutator.json, check, 6)

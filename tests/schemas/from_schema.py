@@ -107,8 +107,8 @@ def _joined(schema: Schema, more: Schema) -> Schema:
 def _number(schema: Schema) -> Strategy:
     low, high = schema.get("minimum"), schema.get("maximum", schema.get("exclusiveMaximum"))
     floats = st.floats(low, high, exclude_max="exclusiveMaximum" in schema, allow_nan=False, allow_infinity=False)
-    whole = st.integers(-(2**53) if low is None else low, 2**53 if high is None else int(high))
-    return floats | (whole.filter(lambda value: value < high) if "exclusiveMaximum" in schema else whole)
+    most = 2**53 if high is None else int(high) - ("exclusiveMaximum" in schema)
+    return floats | st.integers(-(2**53) if low is None else low, most)
 
 
 def _text(schema: Schema) -> Strategy:

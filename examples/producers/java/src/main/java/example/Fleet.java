@@ -15,7 +15,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
 /**
  * A fleet in Java: reports quality figures, labelled predictions, and predictions whose labels come later.
  *
- * <pre>mvn -q compile exec:java -Dexec.mainClass=example.Fleet -Dexec.args="broker:9092 visutility.metrics fraud-eu 10"</pre>
+ * <pre>mvn -q compile exec:java -Dexec.args="broker:9092 visutility.metrics fraud-eu 10"</pre>
  *
  * What travels is JSON (docs/formats.md). A service would write it with its JSON library; this needs kafka-clients alone.
  */
