@@ -52,6 +52,7 @@ fuzz: $(VENV)/.dev ## give everything that decodes values near valid ones (ARGS=
 lock: ## after a change of dependencies: write uv.lock and requirements/ anew (needs uv)
 	uv lock
 	uv export -q --frozen --no-header --no-annotate --no-emit-project --no-default-groups --extra demo --extra dashboard -o requirements/demo.txt
+	uv export -q --frozen --no-header --no-annotate --no-emit-project --no-default-groups --extra dashboard -o requirements/worker.txt
 	uv export -q --frozen --no-header --no-annotate --no-emit-project --all-groups --all-extras -o requirements/dev.txt
 
 clean: ## remove the environment, caches and what the demo left

@@ -24,7 +24,7 @@ def test_the_packages_say_that_they_are_typed(name: str) -> None:
     assert files(name).joinpath("py.typed").is_file()
 
 
-@pytest.mark.parametrize("requirements", ["demo.txt", "dev.txt"])
+@pytest.mark.parametrize("requirements", ["demo.txt", "dev.txt", "worker.txt"])
 def test_what_pip_installs_is_what_the_lock_file_says(requirements: str) -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     locked = {(package["name"], package.get("version")) for package in lock["package"]}
