@@ -21,7 +21,8 @@ RUN cd /opt/visutility && find lib -depth -type d \( -name tests -o -name test \
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="VisuTility Streams" org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --create-home --uid 10001 visutility && install -d -o visutility -g visutility /data
+# /data is a container's own; /shared is for what workers and runners share where they share a disk: trained models.
+RUN useradd --create-home --uid 10001 visutility && install -d -o visutility -g visutility /data /shared
 COPY --from=build /opt/visutility /opt/visutility
 # The metrics' address is that of the health check below; 0.0.0.0:9464 lets Prometheus in, too.
 ENV PATH=/opt/visutility/bin:$PATH \

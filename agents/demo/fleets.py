@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
 
@@ -59,10 +59,11 @@ def run_fleets(plan: Plan) -> None:
 async def _serve(plan: Plan) -> None:
     fleets = {fleet.name: fleet for fleet in first_fleets(plan)}
     producer = new_producer(plan.connection, linger_ms=5)
+    deployed = asyncio.Event()
     async with producer:
-        work = [_send_batches(fleet, plan, producer) for fleet in fleets.values()]
+        work = [_send_batches(fleet, plan, producer, deployed) for fleet in fleets.values()]
         work += [_send_heartbeats(fleet, plan, producer) for fleet in fleets.values()]
-        tasks = asyncio.gather(*work, _follow_champions(fleets, plan, producer), _watch_parent())
+        tasks = asyncio.gather(*work, _follow_champions(fleets, plan, producer, deployed), _watch_parent())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks.cancel)
         try:
             await tasks
@@ -70,7 +71,8 @@ async def _serve(plan: Plan) -> None:
             await producer.flush()
 
 
-async def _send_batches(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer) -> None:
+async def _send_batches(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer, deployed: asyncio.Event) -> None:
+    await deployed.wait()
     loop = asyncio.get_running_loop()
     due = loop.time()
     while True:
@@ -87,7 +89,9 @@ async def _send_heartbeats(fleet: Fleet, plan: Plan, producer: AIOKafkaProducer)
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-async def _follow_champions(fleets: Mapping[str, Fleet], plan: Plan, producer: AIOKafkaProducer) -> None:
+async def _follow_champions(
+    fleets: Mapping[str, Fleet], plan: Plan, producer: AIOKafkaProducer, deployed: asyncio.Event
+) -> None:
     """Register what the fleets serve with; from then on serve with whatever NAME@champion points at, and nothing else.
 
     A champion that cannot be used is reported.
@@ -102,6 +106,7 @@ async def _follow_champions(fleets: Mapping[str, Fleet], plan: Plan, producer: A
     async with ModelRegistry(plan.connection, topic_prefix=plan.topic_prefix, artifacts=artifacts) as registry:
         registry.subscribe(told)
         await asyncio.gather(*(_deploy(fleet, registry) for fleet in fleets.values()))
+        deployed.set()
         while True:
             fleet = fleets[await changes.get()]
             try:
@@ -117,7 +122,10 @@ async def _follow_champions(fleets: Mapping[str, Fleet], plan: Plan, producer: A
 
 
 async def _deploy(fleet: Fleet, registry: ModelRegistry) -> None:
-    """Register the version that a fleet begins with, and make it the champion."""
+    """Go on with the champion of a run before, if there is one; else register the first version, and promote it."""
+    with suppress(NotFound):
+        fleet.take(registry.view.champion(fleet.name))
+        return
     by = By(ACTOR, datetime.now(UTC), "deployed first")
     await registry.register(fleet.name, fleet.version, fleet.artifact, by)
     await registry.promote(fleet.name, fleet.version, by)

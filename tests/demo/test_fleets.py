@@ -130,6 +130,30 @@ def test_fleets_begin_as_champions_and_follow_the_alias_alone_forward_and_back(p
         asyncio.run(run())
 
 
+def test_fleets_that_are_started_again_go_on_with_the_champion_of_before(plan: Plan) -> None:
+    async def promote_another() -> None:
+        async with registry_of(plan) as registry:
+            artifact = plan.data_dir / "v2.npz"
+            await register(registry, "v2", save_classifier(fit(pools(1).train), artifact), artifact)
+            await registry.promote(DEGRADED, "v2", by())
+
+    async def follow(begun: datetime) -> set[str | None]:
+        versions: list[str | None] = []
+        async with Observer(plan) as observer:
+            async for news in observer.news():
+                sent = [each for _, each in news if each.type == "metrics" and each.model_name == DEGRADED]
+                versions += [each.model_version for each in sent if each.timestamp >= begun]
+                if len(versions) > 2:
+                    break
+        return set(versions)
+
+    with running_fleets(plan):
+        asyncio.run(promote_another())
+    begun = datetime.now(UTC)
+    with running_fleets(plan):
+        assert asyncio.run(follow(begun)) == {"v2"}
+
+
 def test_a_version_that_cannot_be_verified_is_reported_and_not_taken(plan: Plan) -> None:
     async def run() -> None:
         history = History(DEGRADE_AT)

@@ -132,5 +132,5 @@ def test_rules_and_panels_ask_for_metrics_that_are_told() -> None:
 
 def test_what_compose_mounts_is_there() -> None:
     mounted = re.findall(r"- \./(\S+?):", (DEPLOY.parent / "docker-compose.yml").read_text())
-    assert len(mounted) == 3
+    assert mounted
     assert all((DEPLOY.parent / path).exists() for path in mounted)
