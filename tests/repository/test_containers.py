@@ -17,6 +17,7 @@ from agents.cli.main import app
 from agents.demo.plan import DEGRADED, Plan
 from agents.demo.rules import demo_settings
 from agents.settings import Settings, load_settings
+from streams.brokers.containers import IMAGE
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -71,9 +72,10 @@ def test_what_listens_listens_on_this_machine_alone() -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_others_images_are_of_one_version_and_kafkas_is_that_of_the_jars() -> None:
+def test_others_images_are_of_one_version_and_kafkas_is_that_of_jars_and_tests() -> None:
     images = {name: service["image"] for name, service in SERVICES.items() if "build" not in service}
     assert all(re.search(r":v?\d+\.\d+\.\d+$", image) for image in images.values())
+    assert images["kafka"] == IMAGE
     pom = (ROOT / "streams" / "brokers" / "pom.xml").read_text()
     assert f"<kafka.version>{images['kafka'].split(':')[1]}</kafka.version>" in pom
 
