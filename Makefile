@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer. uv is used where it is installed, else venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench check format schemas asyncapi fuzz lock clean
+.PHONY: help demo test chaos bench check format schemas asyncapi fuzz lock sbom audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,6 +54,15 @@ lock: ## after a change of dependencies: write uv.lock and requirements/ anew (n
 	uv export -q --frozen --no-header --no-annotate --no-emit-project --no-default-groups --extra demo --extra dashboard -o requirements/demo.txt
 	uv export -q --frozen --no-header --no-annotate --no-emit-project --no-default-groups --extra dashboard -o requirements/worker.txt
 	uv export -q --frozen --no-header --no-annotate --no-emit-project --all-groups --all-extras -o requirements/dev.txt
+
+sbom: ## what the image holds, with licences, as CycloneDX: build/sbom.cdx.json (needs uv; SET=worker: the smaller image)
+	rm -rf build/sbom && uv venv -q --python '>=3.11' build/sbom
+	uv pip install -q --python build/sbom/bin/python --require-hashes -r requirements/$(or $(SET),demo).txt
+	uvx -q --from cyclonedx-bom==7.5.0 cyclonedx-py environment build/sbom/bin/python --pyproject pyproject.toml \
+		--mc-type application --output-reproducible -o build/sbom.cdx.json
+
+audit: ## known vulnerabilities of all that is locked (needs uv, and the network; ARGS="--vulnerability-service osv")
+	uvx -q --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/dev.txt $(ARGS)
 
 clean: ## remove the environment, caches and what the demo left
 	rm -rf $(VENV) .visutility build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
