@@ -22,7 +22,8 @@ RUN cd /opt/visutility && find lib -depth -type d \( -name tests -o -name test \
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="VisuTility Streams" org.opencontainers.image.licenses="Apache-2.0"
 # /data is a container's own; /shared is for what workers and runners share where they share a disk: trained models.
-RUN useradd --create-home --uid 10001 visutility && install -d -o visutility -g visutility /data /shared
+# Their group is 0, for clusters that choose the user themselves (OpenShift) give it that group.
+RUN useradd --no-create-home --uid 10001 visutility && install -d -o visutility -g 0 -m 0775 /data /shared
 COPY --from=build /opt/visutility /opt/visutility
 # The metrics' address is that of the health check below; 0.0.0.0:9464 lets Prometheus in, too.
 ENV PATH=/opt/visutility/bin:$PATH \
@@ -31,7 +32,8 @@ ENV PATH=/opt/visutility/bin:$PATH \
     VISUTILITY_DATA_DIR=/data \
     VISUTILITY_METRICS_ADDRESS=127.0.0.1:9464
 USER visutility
-WORKDIR /home/visutility
+# A visutility.toml here is found by itself.
+WORKDIR /etc/visutility
 VOLUME /data
 # Whether the worker works: its partitions are restored, and it reads. One whose stage fails ends by itself.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "-c", \

@@ -49,12 +49,13 @@ def test_every_command_is_one_that_the_command_line_takes(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_in_the_environment_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {key: value for key, value in SERVICES[name]["environment"].items() if key.startswith("VISUTILITY_")}
-    assert {key.removeprefix("VISUTILITY_").lower() for key in given} - {"config"} <= set(Settings.model_fields)
+    assert {key.removeprefix("VISUTILITY_").lower() for key in given} <= set(Settings.model_fields)
     for key, value in given.items():
         monkeypatch.setenv(key, value)
     assert load_settings(DEMO).bootstrap_servers == "kafka:9092"
-    (config,) = [each for each in SERVICES[name]["volumes"] if each.startswith("./deploy/demo.toml:")]
-    assert config.split(":")[1:] == [given["VISUTILITY_CONFIG"], "ro"]
+    folder = re.search(r"^WORKDIR (\S+)\nVOLUME", DOCKERFILE, re.MULTILINE)
+    assert folder, "where a settings file is found by itself"
+    assert f"./deploy/demo.toml:{folder[1]}/visutility.toml:ro" in SERVICES[name]["volumes"]
 
 
 @pytest.mark.parametrize("name", OURS)
