@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agents.monitor.stage import MonitorInput, MonitorStage
@@ -12,11 +12,14 @@ from agents.retrain.budget import RetrainCandidate
 from agents.retrain.stage import RetrainInput, RetrainStage
 from agents.settings import Settings
 from agents.tuner.stage import TunerInput, TunerStage
-from schemas.compact import CompactMessage, CompactParser, compact_parser
+from schemas.columns.decoder import ColumnDecoder
+from schemas.compact import CompactMessage, compact_parser
 from schemas.dead_letter import DeadLetter
+from schemas.fields import EPOCH
 from schemas.internal import Cut
+from schemas.kernel import COMPILED
 from schemas.message import InvalidMessage, Message
-from schemas.metrics import MetricsMessage
+from schemas.metrics import Metrics, MetricsMessage
 from schemas.parse import classes_in, parser_for
 from schemas.topics import TOPICS, TopicSpec, internal_topic
 from streams.cuts import CUT_HEADER, is_cut, runs_of
@@ -128,10 +131,11 @@ def _check_reason(refused: InvalidMessage) -> None:
 
 
 def _decoders_target(draw: random.Random) -> Target:
-    """The quick decoder and the schema's; and several values at once against each alone."""
+    """The quick decoder and the schema's; and, where there is numba, columns against each message alone."""
     parse = parser_for(MetricsMessage)
     mutator = Mutator(draw, [*USUAL, *USUAL, *messages(classes_in(MetricsMessage), 2)])
-    parsers: list[CompactParser] = []
+    parsers: list[Callable[..., Message | CompactMessage]] = []
+    columns = ColumnDecoder(compact_parser(parse)) if COMPILED else None
 
     def outcome(parser: Callable[..., Message | CompactMessage], value: bytes) -> Message | str:
         try:
@@ -143,12 +147,10 @@ def _decoders_target(draw: random.Random) -> Target:
     def check(values: list[bytes]) -> bool:
         if not parsers or draw.random() < 0.001:
             parsers[:] = [compact_parser(parse)]
-        quick = parsers[0]
-        found = [outcome(quick.one, value) for value in values]
+        found = [outcome(parsers[0], value) for value in values]
         assert found == [outcome(parse, value) for value in values], "the decoders disagree"
-        together = quick.many(values)
-        if together is not None:
-            assert [each.full() for each in together] == found, "together they are not what each is alone"
+        if columns is not None:
+            _check_columns(columns, values, found)
         return not isinstance(found[0], str)
 
     def several() -> list[bytes]:
@@ -156,7 +158,22 @@ def _decoders_target(draw: random.Random) -> Target:
         count = 1 if draw.random() < 0.6 else draw.randint(2, 4)
         return [draw.choice(USUAL) if usual and place else mutator.json() for place in range(count)]
 
-    return Target("both decoders", several, check, 25)
+    return Target("decoders of metrics", several, check, 25)
+
+
+def _check_columns(decoder: ColumnDecoder, values: Sequence[bytes], found: Sequence[Message | str]) -> None:
+    columns, left = decoder.decode(values)
+    places = [place for each in columns for place in each.places.tolist()]
+    assert sorted([*places, *left]) == list(range(len(values))), "columns have lost a message, or have it twice"
+    for each in columns:
+        for at, place in enumerate(each.places.tolist()):
+            message = found[place]
+            assert isinstance(message, Metrics), "columns have what the decoders refuse"
+            assert not message.labels, "columns have lost labels"
+            assert (each.kind.model_name, each.kind.model_version) == (message.model_name, message.model_version)
+            assert EPOCH + timedelta(microseconds=int(each.times[at])) == message.timestamp, "another time"
+            numbers = zip(each.kind.metrics, each.values[:, at].tolist(), strict=True)
+            assert list(numbers) == list(message.values().items()), "other numbers"
 
 
 def _cut_target(draw: random.Random) -> Target:
