@@ -140,3 +140,16 @@ def test_the_image_runs_as_nobody_in_particular_and_asks_the_worker_for_its_heal
     address = re.search(r"VISUTILITY_METRICS_ADDRESS=(127\.0\.0\.1:\d+)", DOCKERFILE)
     assert address
     assert f"http://{address[1]}/health/ready" in DOCKERFILE
+
+
+def test_the_manifest_for_kubernetes_asks_what_a_worker_answers() -> None:
+    (manifest,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "containers.md").read_text(), re.DOTALL)
+    pod = yaml.safe_load(manifest)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    routes = re.findall(r'add_get\("([^"]+)"', (ROOT / "agents" / "telemetry.py").read_text())
+    assert {container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} < set(routes)
+    settings = {each["name"].removeprefix("VISUTILITY_").lower(): each["value"] for each in container["env"]}
+    load_settings(None, **settings, agents=container["args"][-1])
+    assert settings["metrics_address"].endswith(f":{container['ports'][0]['containerPort']}")
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+    assert pod["terminationGracePeriodSeconds"] >= 15
