@@ -30,7 +30,9 @@ ModelOption = Annotated[
 Constant = Annotated[
     list[str] | None, typer.Option("--constant", help="The same in each row of a table.", metavar="FIELD=VALUE")
 ]
-LayoutName = Annotated[str | None, typer.Option("--layout", help="A ready mapping: nab or nannyml.", metavar="NAME")]
+LayoutName = Annotated[
+    str | None, typer.Option("--layout", help="A ready mapping: nab, nannyml, kserve or seldon.", metavar="NAME")
+]
 BatchRows = Annotated[
     int, typer.Option("--batch-rows", help="Rows with y_true and y_pred that are one message.", min=1, max=100_000)
 ]

@@ -31,7 +31,9 @@ from agents.recording.format import (
 )
 from agents.recording.items import SourceRecord, TimePassed
 from agents.recording.retiming import key_of, shifted, shifted_headers, time_of
-from tests.fuzz.message_targets import headers
+from schemas.inference_logs import predictions_in
+from schemas.message import InvalidMessage
+from tests.fuzz.message_targets import Headers, headers
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.seeds import USUAL, malformed
 from tests.fuzz.target import Target, refused_with
@@ -51,6 +53,15 @@ _LABELS: tuple[object, ...] = (
     [{"path": "streams/a__b.csv.gz", "rows": 9, "drifts": [4]},
      {"path": "predictions/a__m.csv.gz", "rows": 4, "drifts": [5]}],
 )  # fmt: skip
+_LOGGED: tuple[object, ...] = (
+    {"predictions": [1, "a", True, [0.1, 0.9]]},
+    {"model_version": "2", "outputs": [{"name": "predict", "shape": [2, 1], "data": [0.5, 1]}]},
+    {"outputs": [{"name": "p", "shape": [2], "data": [1, 0]}, {"name": "scores", "shape": [1, 2], "data": [0, 1]}]},
+    {"data": {"names": ["t:0", "t:1"], "ndarray": [[0.2, 0.8]]}, "meta": {}},
+    {"data": {"tensor": {"shape": [1, 2], "values": [0.2, 0.8]}}},
+    {"specversion": "1.0", "id": "i", "time": "2024-01-01T00:00:00Z", "data": {"predictions": [1]}},
+    {"specversion": "1.0", "type": "x.inference.response", "data_base64": "eyJwcmVkaWN0aW9ucyI6WzFdfQ=="},
+)  # fmt: skip
 
 
 def source_targets(draw: random.Random) -> Iterator[Target]:
@@ -58,6 +69,7 @@ def source_targets(draw: random.Random) -> Iterator[Target]:
     lines = _recorded_lines()
     yield _lines_target(draw, lines)
     yield _replay_target(draw)
+    yield _inference_target(draw)
     folder = Path(tempfile.mkdtemp(prefix="visutility-fuzz-", dir=_memory()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     labels = [json.dumps(each).encode() for each in _LABELS]
@@ -117,6 +129,21 @@ def _replay_target(draw: random.Random) -> Target:
         return time_of(record) is not None
 
     return Target("replayed times", record, check, 4)
+
+
+def _inference_target(draw: random.Random) -> Target:
+    """Events of KServe and Seldon, in each protocol."""
+    mutator = Mutator(draw, [json.dumps(each).encode() for each in _LOGGED])
+    names = ("ce_type", "ce-id", "ce_time", "ce_inferenceservicename", "ce_namespace", "requestid", "endpoint", "type")
+    usual: Headers = (("ce_type", b"x.inference.response"), ("ce_id", b"i"), ("ce_inferenceservicename", b"m"))
+
+    def event() -> tuple[bytes, Headers, int]:
+        return mutator.json(), (*usual, *headers(draw, mutator, names)), draw.choice((0, -1, 1_700_000_000_000, 2**62))
+
+    def check(given: tuple[bytes, Headers, int]) -> bool:
+        return not refused_with(InvalidMessage, partial(predictions_in, draw.choice(("kserve", "seldon")), *given))
+
+    return Target("inference logs", event, check, 4)
 
 
 def _file_target(

@@ -1,4 +1,4 @@
-"""Ready mappings of public collections of data, whose files say in their names what they are."""
+"""Ready mappings: of public collections, whose files say in their names what they are, and of inference logs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from agents.backtest.sources.csv_file import Table, open_table, read_csv
+from agents.backtest.sources.inference_logs import read_inference_logs
 from agents.backtest.sources.mapping import ColumnMapping, check_columns
 from agents.backtest.sources.rows import CHUNK_ROWS, RowMessages
 from agents.recording.items import Item, SourceError
@@ -106,4 +107,9 @@ def _only_csv(layout: str, files: list[Path]) -> list[Path]:
     return files
 
 
-LAYOUTS: dict[str, Layout] = {"nab": read_nab, "nannyml": read_nannyml}
+LAYOUTS: dict[str, Layout] = {
+    "nab": read_nab,
+    "nannyml": read_nannyml,
+    "kserve": lambda _, files, mapping: read_inference_logs("kserve", files, mapping),
+    "seldon": lambda _, files, mapping: read_inference_logs("seldon", files, mapping),
+}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agents.backtest.sources.csv_file import read_csv
+from agents.backtest.sources.inference_logs import predictions_of
 from agents.backtest.sources.layouts import LAYOUTS
 from agents.backtest.sources.lines import LineRecords, read_line_batches, read_lines
 from agents.backtest.sources.mapping import ColumnMapping
@@ -16,6 +17,7 @@ from agents.backtest.sources.recording import first_line, header_in, read_record
 from agents.recording.files import parts_of
 from agents.recording.format import Header
 from agents.recording.items import Item, Recorded, SourceError
+from schemas.inference_logs import IDS
 from streams.security import Security
 
 KAFKA = "kafka://"
@@ -74,7 +76,10 @@ def open_source(
     if isinstance(spec, str) and spec.startswith(KAFKA):
         from agents.backtest.sources.kafka import kafka_source
 
-        return kafka_source(spec, security)
+        source = kafka_source(spec, security)
+        if layout not in IDS:
+            return source
+        return Source(spec, lambda: predictions_of(layout, source), grows=source.grows)
     root = Path(spec)
     files = _files(root)
     if layout is not None:
