@@ -62,7 +62,7 @@ def predictions_in(server: str, value: bytes | None, headers: Headers, written_m
         raise InvalidMessage(f"data: expected at most {MAX_ITEMS} predictions, got {len(predicted)}")
     name = attributes.get(IDS[server], "")
     version = data.get("model_version") if isinstance(data.get("model_version"), str) else attributes.get("endpoint")
-    common = {
+    common: dict[str, Any] = {
         "model_name": attributes.get("inferenceservicename", ""),
         "model_version": version or "",
         "timestamp": _time(attributes.get("time"), written_ms),
