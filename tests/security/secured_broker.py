@@ -132,7 +132,7 @@ class SecuredBroker(JarsBroker):
 
     def admin(self) -> AdminClient:
         """A super user. Keep it as long as it works: what it does ends with it."""
-        return AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
 
     def add_user(self, name: str, password: str) -> None:
         """A user of SCRAM, in both sizes."""

@@ -53,6 +53,7 @@ def test_addresses_are_taken_without_their_security_only_where_a_connection_is_p
         "agents/demo/plan.py",  # the Connection of the demo
         "agents/demo/rules.py",  # handed on with the security settings
         "agents/demo/run.py",  # the same
+        "agents/doctor/checks.py",  # a line for people
         "agents/doctor/gather.py",  # whether there is one
         "agents/worker.py",  # engine_settings
         "streams/app.py",  # Faust wants them as URLs, and gets its credentials beside
