@@ -201,10 +201,11 @@ def test_what_is_no_trial_request_becomes_a_dead_letter_and_holds_nothing_up(clu
     assert {(letter["stage"], letter["topic"]) for letter in letters} == {("runner", f"{cluster.prefix}trial-requests")}
     assert len(letters) == 20
     # Well-formed, but for code that these settings do not name: `touch` must not be run.
-    asked = cluster.messages("trial-requests")[-1]
     options = {"args": f"touch {cluster.folder / 'broken-in'}", "shell": True}
-    forged = asked | {"trial_id": "forged", "event_id": "forged", "objective": "subprocess:Popen", "options": options}
-    producer.produce(f"{cluster.prefix}trial-requests", key="forged", value=json.dumps(forged | {"deadline": None}))
+    common = {"type": "trial_request", "event_id": "f", "model_name": "m", "model_version": "1", "timestamp": START}
+    trial = {"study_id": "f", "trial_id": "forged", "number": 0, "params": {}, "deadline": None, "timeout_seconds": 9.0}
+    forged = common | trial | {"objective": "subprocess:Popen", "options": options}
+    producer.produce(f"{cluster.prefix}trial-requests", key="forged", value=json.dumps(forged))
     producer.flush(10)
     ended = {"type": "training_end", "run_id": "forged"}
     wait_until(lambda: any(ended.items() <= run.items() for run in runs_of(cluster)), "the refusal")
