@@ -99,7 +99,7 @@ class Worker:
             await self._check_rights()
             await create_topics(
                 self._engine.connection,
-                wanted_topics(self._engine, self._settings.topic_stages),
+                wanted_topics(self._engine, self._settings.topic_stages, self._settings.topic_states),
                 replication_factor=self._settings.replication_factor,
             )
         if self._trials is not None:

@@ -1,4 +1,4 @@
-"""Messages on `audit`: what people did through the dashboard."""
+"""Messages on `audit`: what people did through the dashboard or on the command line."""
 
 from __future__ import annotations
 
@@ -7,13 +7,27 @@ from typing import Literal
 from schemas.fields import Identifier, OptionalIdentifier, OptionalModelName, Text
 from schemas.message import OutputMessage
 
-ActionName = Literal["retrain", "pause", "resume", "promote", "rollback", "retire", "retry_dead_letter"]
+ActionName = Literal[
+    "retrain",
+    "pause",
+    "resume",
+    "promote",
+    "rollback",
+    "retire",
+    "register",
+    "retry_dead_letter",
+    "mute",
+    "unmute",
+    "acknowledge",
+]
 
 
 class ActionTaken(OutputMessage):
-    """A person did something: `actor` is who, `access` how the dashboard knew them, `note` why.
+    """A person did something: `actor` is who, `note` why, `access` how they were known.
 
-    `subject` is what it was done to, where that is not the model as a whole: a version, or the id of a dead letter.
+    On the command line (`cli`) the actor is the login name, or whom `--actor` names. `subject` is what it was done to,
+    where that is not the model as a whole: a version, a kind of alert, the id of a mute or of a dead letter. Of a mute,
+    `model_name` is its pattern.
     It is written in one transaction with what it tells of, so that neither is there without the other.
     """
 
@@ -22,7 +36,7 @@ class ActionTaken(OutputMessage):
     action: ActionName
     subject: OptionalIdentifier = ""
     actor: Identifier
-    access: Literal["token", "proxy"]
+    access: Literal["token", "proxy", "cli"]
     note: Text = ""
 
 

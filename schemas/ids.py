@@ -37,3 +37,8 @@ def alias_id(version_id: str, alias: str) -> str:
 def action_id(action: str, model: str, subject: str, actor: str, time: str) -> str:
     """The `event_id` of what a person did: `subject` is what it was done to, `time` when, in RFC 3339."""
     return _id("action", action, model, subject, actor, time)
+
+
+def condition_id(model: str, kind: str) -> str:
+    """Identifies a kind of alert of a model, whenever it fires."""
+    return _id("condition", model, kind)

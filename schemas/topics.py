@@ -11,6 +11,7 @@ from schemas.audit import AuditMessage
 from schemas.dead_letter import DeadLetterMessage
 from schemas.drift import DriftMessage
 from schemas.experiments import ExperimentMessage
+from schemas.handling import HandlingMessage
 from schemas.internal import InternalMessage
 from schemas.message import Message
 from schemas.metrics import MetricsMessage
@@ -65,8 +66,8 @@ def _log(
     return TopicSpec(name, key, message, like_metrics, "delete", timedelta(days=days), least)
 
 
-def _table(name: str, message: Any, *, key: str = MODEL_KEY) -> TopicSpec:
-    return TopicSpec(name, key, message, True, "compact", None)
+def _table(name: str, message: Any, *, key: str = MODEL_KEY, like_metrics: bool = True) -> TopicSpec:
+    return TopicSpec(name, key, message, like_metrics, "compact", None)
 
 
 TOPICS: dict[str, TopicSpec] = {
@@ -83,6 +84,7 @@ TOPICS: dict[str, TopicSpec] = {
         _table("status", StatusMessage),
         _log("experiments", ExperimentMessage, 30, like_metrics=False),
         _log("alerts", AlertMessage, 30, like_metrics=False),
+        _table("alert-handling", HandlingMessage, key="the mute's id, or one of model and kind", like_metrics=False),
         _log("dead-letter", DeadLetterMessage, 30, like_metrics=False),
         _log("audit", AuditMessage, 365, like_metrics=False),
     )

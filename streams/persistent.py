@@ -32,8 +32,11 @@ class Persistent:
     async def stop(self) -> None:
         """Cancel it and wait until it has ended; does nothing where it was not started."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            # Once may not do: until Python 3.12 `asyncio.wait_for`, which the client uses, swallows a cancellation that
+            # comes at the moment of its result.
+            while not self._task.done():
+                self._task.cancel()
+                await asyncio.wait({self._task}, timeout=1.0)
 
     async def _persist(self) -> None:
         while True:

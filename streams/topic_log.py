@@ -183,6 +183,11 @@ class TopicFollower:
                     self._task.result()
                 await self._news.wait()
 
+    def check(self) -> None:
+        """Raise what ended reading, if it has ended."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
+
     async def _follow(self) -> None:
         while True:
             for batch in (await self._consumer.getmany(timeout_ms=1_000)).values():

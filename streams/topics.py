@@ -47,14 +47,21 @@ class WantedTopic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
-def wanted_topics(settings: EngineSettings, stages: Iterable[str]) -> list[WantedTopic]:
-    """Every topic that the named stages and their users need, with the settings' prefix."""
+def wanted_topics(settings: EngineSettings, stages: Iterable[str], states: Iterable[str] = ()) -> list[WantedTopic]:
+    """Every topic that the named stages and their users need, with the settings' prefix.
+
+    `states` name what keeps a state and has no internal topic.
+    """
     wanted = [_from_registry(spec, settings) for spec in TOPICS.values()]
     for stage in stages:
         wanted.append(_from_registry(internal_topic(stage), settings))
-        config = {"cleanup.policy": "compact"} | _ROOMY
-        wanted.append(WantedTopic(settings.changelog(stage), settings.partitions, config=config))
-    return wanted
+        wanted.append(_changelog(settings, stage))
+    return wanted + [_changelog(settings, state) for state in states]
+
+
+def _changelog(settings: EngineSettings, stage: str) -> WantedTopic:
+    config = {"cleanup.policy": "compact"} | _ROOMY
+    return WantedTopic(settings.changelog(stage), settings.partitions, config=config)
 
 
 def _from_registry(spec: TopicSpec, settings: EngineSettings) -> WantedTopic:

@@ -118,7 +118,7 @@ def _wanted(settings: Settings) -> list[WantedTopic]:
         topic_prefix=settings.topic_prefix,
         partitions=settings.partitions,
     )
-    return wanted_topics(engine, STAGES)
+    return wanted_topics(engine, STAGES, settings.topic_states)
 
 
 def _described(topic: WantedTopic) -> dict[str, Any]:

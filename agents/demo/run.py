@@ -131,7 +131,8 @@ def _folder() -> Iterator[Path]:
 
 async def _close_the_loop(plan: Plan, settings: Settings, history: History, view: View) -> None:
     """Run fleets and worker until the history is complete or the time is up, and stop both."""
-    await create_topics(plan.connection, wanted_topics(engine_settings(settings), settings.topic_stages))
+    wanted = wanted_topics(engine_settings(settings), settings.topic_stages, settings.topic_states)
+    await create_topics(plan.connection, wanted)
     worker = Worker(settings)
     with running_fleets(plan) as fleets:
         working = asyncio.create_task(_work(worker))

@@ -58,7 +58,8 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
         return replace(facts, unreachable="no broker is set")
     engine = engine_settings(settings)
     try:
-        topics = tuple(await check_topics(engine.connection, wanted_topics(engine, settings.topic_stages)))
+        wanted = wanted_topics(engine, settings.topic_stages, settings.topic_states)
+        topics = tuple(await check_topics(engine.connection, wanted))
     except (TopicsUnfit, SecurityError) as problem:
         return replace(facts, unreachable=str(problem))
     denied = await _denied(settings, engine)

@@ -1,21 +1,37 @@
-"""The shell of alerts out: reads topics in a group of its own, sends what the core says, and commits what was sent."""
+"""The shell of alerts out: reads topics in a group of its own, sends what the core says, and commits what was sent.
+
+What was told is kept on `notify-changelog`, which every worker follows whole, so that who gets a partition knows its
+cooldowns. It is written once what it tells of has been sent, and before offsets are committed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from yarl import URL
 
-from agents.notify.core import Event, Notice, NotifyState, Place, Told, forget, step, unsent
-from agents.notify.kinds import alert_of, topics_for
+from agents.notify.core import (
+    Event,
+    Notice,
+    NotifyState,
+    Place,
+    Told,
+    forget,
+    remember,
+    step,
+    take_unsaved,
+    unsaved_places,
+)
+from agents.notify.kinds import alert_of, rule_of, topics_for
+from agents.notify.saving import condition_bytes, key_bytes, saved
 from agents.notify.targets import BACK_OFF, TIMEOUT, Sender, SendingFailed, address_of
 from agents.notify.texts import one_line, payload
 from agents.settings import NotifyRule, Settings
@@ -27,7 +43,7 @@ from schemas.topics import TOPICS
 from streams.clients import new_consumer
 from streams.persistent import Persistent
 from streams.settings import EngineSettings
-from streams.topic_log import ToSend, publish
+from streams.topic_log import TopicFollower, ToSend, publish, send, started
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +61,8 @@ _POLL_MS, _TICK = 200, 0.2
 class Notifier:
     """Tells people what happens, by the `[[notify]]` rules, at least once.
 
-    It is part of the workers that run the monitor. After a crash what was not sent is read again, and cooldowns begin
-    anew, so something may be told twice.
+    It is part of the workers that run the monitor. After a crash what was not sent is read again, so something may be
+    told twice; cooldowns, mutes and acknowledgements hold.
     """
 
     def __init__(
@@ -86,13 +102,40 @@ class Notifier:
             partition_assignment_strategy=[RangePartitionAssignor],
         )
         consumer.subscribe(list(names))
+        servers = self._engine.bootstrap_servers
         reading = _Reading(consumer, self._engine, self._rules, self._senders, names)
+        handling = TopicFollower(servers, self._engine.topic("alert-handling"), reading.take_handling)
+        conditions = TopicFollower(servers, self._engine.changelog(GROUP), reading.take_condition)
         try:
-            await consumer.start()
-            await reading.run(self.joined)
+            async with handling, conditions, started(_producer(servers)) as producer, started(consumer):
+                saving = _Saving(producer, self._engine, conditions.partitions, handling.partitions)
+                await reading.run(self.joined, saving, (handling, conditions))
         finally:
             await reading.close()
-            await consumer.stop()
+
+
+def _producer(servers: str) -> AIOKafkaProducer:
+    return AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
+
+
+class _Saving:
+    """Writes what the core wants to be kept."""
+
+    def __init__(self, producer: AIOKafkaProducer, engine: EngineSettings, conditions: int, handling: int) -> None:
+        self._producer, self._conditions, self._handling = producer, conditions, handling
+        self._changelog, self._topic = engine.changelog(GROUP), engine.topic("alert-handling")
+
+    async def save(self, state: NotifyState, sending: Iterable[Notice]) -> None:
+        """Write conditions that changed and are told, and take acknowledgements back of what has ended."""
+        changed = take_unsaved(state, [key for notice in sending for key in notice.keys])
+        resolved, state.resolved = state.resolved, set()
+        await asyncio.gather(
+            *(
+                send(self._producer, ToSend(self._changelog, key_bytes(key), condition_bytes(each)), self._conditions)
+                for key, each in changed.items()
+            ),
+            *(send(self._producer, ToSend(self._topic, key.encode(), None), self._handling) for key in resolved),
+        )
 
 
 class _Reading:
@@ -112,23 +155,51 @@ class _Reading:
         self._queues: dict[str, asyncio.Queue[Notice]] = {rule.name: asyncio.Queue(MOST_WAITING) for rule in rules}
         self._unsent: list[Notice] = []
         self._committed: dict[TopicPartition, int] = {}
+        self._now = 0.0
+        self._parse_handling = TOPICS["alert-handling"].parser()
         self._tasks = [asyncio.create_task(self._send_all(rule), name=f"notify {rule.name}") for rule in rules]
 
-    async def run(self, joined: asyncio.Event) -> None:
+    async def run(self, joined: asyncio.Event, saving: _Saving, tables: Sequence[TopicFollower]) -> None:
         """Read for ever. Raises what Kafka raises, and what ended a task."""
         ticked = 0.0
         while True:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
             for record in (record for batch in fetched.values() for record in batch):
                 if (event := self._event_in(record)) is not None:
-                    await self._queue(step(self._state, self._rules, event, time.monotonic())[1])
+                    await self._queue(step(self._state, self._rules, event, self._clock())[1])
             if (now := time.monotonic()) - ticked >= _TICK:
                 ticked = now
-                await self._queue(step(self._state, self._rules, None, now)[1])
+                await self._queue(step(self._state, self._rules, None, self._clock(), self._owned())[1])
+                await saving.save(self._state, self._unsent)
                 await self._commit()
                 if self._consumer.assignment():
                     joined.set()
             self._check_tasks()
+            for table in tables:
+                table.check()
+
+    def take_handling(self, record: ConsumerRecord) -> None:
+        """A record of `alert-handling`: a mute, an acknowledgement, or the end of one."""
+        try:
+            message = None if record.value is None else self._parse_handling(record.value, record.headers)
+        except InvalidMessage as problem:
+            log.warning("%s [%d] at %d is no message: %s", record.topic, record.partition, record.offset, problem)
+            return
+        self._state.handling.apply((record.key or b"").decode(errors="replace"), message)
+
+    def take_condition(self, record: ConsumerRecord) -> None:
+        """A record of `notify-changelog`: what some worker has told."""
+        if (found := saved(record.key, record.value)) is not None:
+            remember(self._state, *found, self._owned())
+
+    def _clock(self) -> float:
+        """Seconds since 1970, for people say in these until when something is muted; never less than before."""
+        self._now = max(self._now, time.time())
+        return self._now
+
+    def _owned(self) -> Callable[[Place], bool]:
+        assigned = self._consumer.assignment()
+        return lambda place: TopicPartition(place[0], place[1]) in assigned
 
     async def close(self) -> None:
         """End what is being sent; it is sent again later."""
@@ -140,13 +211,15 @@ class _Reading:
         if record.value is None:
             return None
         try:
-            alert = alert_of(self._parsers[record.topic](record.value, record.headers))
+            message = self._parsers[record.topic](record.value, record.headers)
         except InvalidMessage as problem:
             log.warning("%s [%d] at %d is no message: %s", record.topic, record.partition, record.offset, problem)
             return None
         place = (record.topic, record.partition, record.offset)
         only = dict(record.headers).get(RULE_HEADER)
-        return None if alert is None else Event(alert, place, None if only is None else only.decode(errors="replace"))
+        if (alert := alert_of(message)) is None:
+            return None
+        return Event(alert, place, None if only is None else only.decode(errors="replace"), rule_of(message))
 
     async def _queue(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
@@ -208,12 +281,13 @@ class _Reading:
         return letter.model_copy(update={"event_id": dead_letter_id(f"{topic} for {rule.name}", partition, offset)})
 
     async def _commit(self) -> None:
-        """Commit up to the first record of which something is still to be sent."""
+        """Commit up to the first record of which something is still to be sent, or saved."""
         ends: dict[TopicPartition, int] = {}
         for tp in self._consumer.assignment():
-            with suppress(asyncio.TimeoutError):
-                ends[tp] = await asyncio.wait_for(self._consumer.position(tp), 5.0)
-        for topic, partition, offset in self._open_places():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5.0):
+                    ends[tp] = await self._consumer.position(tp)
+        for topic, partition, offset in unsaved_places(self._state):
             tp = TopicPartition(topic, partition)
             if tp in ends:
                 ends[tp] = min(ends[tp], offset)
@@ -223,8 +297,3 @@ class _Reading:
                 self._committed |= news
             except (CommitFailedError, IllegalStateError) as problem:
                 log.debug("partitions are being given out anew, nothing committed: %s", problem)
-
-    def _open_places(self) -> Iterable[Place]:
-        yield from unsent(self._state)
-        for notice in self._unsent:
-            yield from (told.place for told in notice.alerts)

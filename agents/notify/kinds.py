@@ -52,6 +52,10 @@ RECOVERING: Final = "drift"
 """The kind that a model's status ends: by the state `recovered`."""
 
 
+ENDING: Final = frozenset({"drift", "retrain_paused", "silence", "study_failed", "tuner_queue_full"})
+"""Kinds of which it is known whether they go on: their end is published."""
+
+
 def severity_of(kind: str) -> Severity:
     """What a kind has while it fires; "error" for one that is not known here, so that nothing is held back."""
     return OTHER_KINDS[kind][1] if kind in OTHER_KINDS else ALERT_KINDS.get(kind, "error")
@@ -72,7 +76,7 @@ def alert_of(message: Message) -> Alert | None:
         case Alert():
             return message
         case DriftDetected():
-            return _made(message, _kind_of(message), _of_drift(message))
+            return _made(message, kind_of(message), _of_drift(message))
         case ThresholdBreached():
             text = f"{_series(message.metric, message.segment)} {message.value:g} is below {message.threshold:g}"
             return _made(message, "threshold_breached", text)
@@ -89,7 +93,17 @@ def alert_of(message: Message) -> Alert | None:
             return None
 
 
-def _kind_of(message: DriftDetected) -> str:
+def rule_of(message: Message) -> str:
+    """The rule that led to a message; "" where none did."""
+    match message:
+        case DriftDetected() | ThresholdBreached() | RetrainRequest():
+            return message.rule
+        case _:
+            return ""
+
+
+def kind_of(message: DriftDetected) -> str:
+    """The kind of a detector's finding."""
     if message.direction == "better":
         return "drift_for_the_better"
     return "drift" if message.severity == "drift" else "drift_warning"

@@ -97,6 +97,11 @@ class Settings(SecuritySettings):
         wanted = {"tuner" if agent == "runner" else agent for agent in self.agents}
         return [stage for stage in STAGES if stage in wanted]
 
+    @property
+    def topic_states(self) -> list[str]:
+        """What else of this worker keeps a state on a topic: which alerts were told, where somebody is told of any."""
+        return ["notify"] if self.notify and "monitor" in self.agents else []
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *sources: Any, **named: Any

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from agents.notify.core import forget, unsent
+from agents.notify.core import forget
+from agents.notify.saving import condition_bytes, key_bytes, saved
 from tests.notify.making import Driven, alert, rule
 
 FIRING, RESOLVED = alert(), alert(state="resolved")
+KEY = ("r", "fraud-eu", "silence")
 TOLD, ENDED = [[("fraud-eu", "silence", "firing", 0)]], [[("fraud-eu", "silence", "resolved", 0)]]
 
 
@@ -125,20 +127,74 @@ def test_one_that_is_sent_again_is_for_its_rule_alone_whatever_the_cooldown_and_
     assert notice.rule.name == "a"
 
 
-def test_records_are_read_again_whose_news_were_not_told() -> None:
+def test_a_record_is_read_again_until_what_it_changed_is_told_and_saved() -> None:
     told = Driven(rule(group_wait="10s", cooldown="10m"))
     told.told(FIRING, 0)
-    assert list(unsent(told.state)) == [("alerts", 0, 0)]
-    told.told(RESOLVED, 5)
-    told.told(None, 11)
-    assert list(unsent(told.state)) == []
-    told.told(FIRING, 12)  # held back, and nobody knows of it
-    assert list(unsent(told.state)) == [("alerts", 0, 2)]
-    told.told(None, 601)
-    told.told(None, 611)
-    assert list(unsent(told.state)) == []
-    told.told(FIRING, 612)  # a repetition of what is known
-    assert list(unsent(told.state)) == []
+    assert told.saved() == {}  # it waits for others: saved as told, it would never be told after a crash
+    assert told.places() == [("alerts", 0, 0)]
+    (notice,) = told.notices(None, 10)
+    assert told.saved(notice) == {}  # it is being sent
+    assert told.places() == [("alerts", 0, 0)]
+    assert list(told.saved()) == [KEY]
+    assert told.places() == []
+    told.told(FIRING, 12)  # held back
+    assert told.places() == [("alerts", 0, 1)]
+    assert told.saved()[KEY].held is not None
+    assert told.places() == []
+
+
+def test_the_first_record_of_each_topic_is_read_again() -> None:
+    told = Driven(rule(group_wait="10s"))
+    for topic, offset in (("drift", 7), ("status", 3), ("drift", 8)):
+        told.notices(FIRING, 0, place=(topic, 0, offset))
+    assert sorted(told.places()) == [("drift", 0, 7), ("status", 0, 3)]
+
+
+def test_another_worker_goes_on_with_the_cooldown_and_what_is_held_back() -> None:
+    former, told = Driven(rule(cooldown="10m")), Driven(rule(cooldown="10m"))
+    former.told(FIRING, 0)
+    former.told(FIRING, 1)
+    told.load(former.saved())
+    assert told.told(FIRING, 2) == []
+    assert told.told(None, 600) == [[("fraud-eu", "silence", "firing", 1)]]
+
+
+def test_what_a_condition_is_saved_as_is_read_as_it_was() -> None:
+    told = Driven(rule())
+    told.told(alert(labels={"region": "eu"}), 5)
+    told.told(FIRING, 6)
+    for key, condition in told.saved().items():
+        assert saved(key_bytes(key), condition_bytes(condition)) == (key, condition)
+    assert saved(key_bytes(KEY), condition_bytes(None)) == (KEY, None)
+    assert saved(b"nonsense", b"{}") is None
+
+
+def test_a_copy_counts_if_it_is_newer_and_its_end_if_it_is_anothers() -> None:
+    told, other = Driven(rule()), Driven(rule())
+    told.told(FIRING, 0)
+    former = told.saved()
+    told.told(RESOLVED, 1)
+    told.load(former)  # its own, come back from Kafka
+    assert told.state.conditions[KEY].state == "resolved"
+    other.load(former)
+    other.load(told.saved())
+    assert other.state.conditions[KEY].state == "resolved"
+    other.load({KEY: None}, owned=True)
+    assert KEY in other.state.conditions
+    other.load({KEY: None}, owned=False)
+    assert KEY not in other.state.conditions
+
+
+def test_a_worker_lets_no_time_pass_for_what_another_one_owns() -> None:
+    told = Driven(rule(cooldown="10m", expires="10m"))
+    told.told(FIRING, 0)
+    told.told(FIRING, 1)
+    assert told.told(None, 600, owned=False) == []
+    assert told.told(None, 600) != []
+    told.told(None, 1_300, owned=False)
+    assert KEY in told.state.conditions
+    told.told(None, 1_200 + 86_400, owned=False)  # its owner has gone for good
+    assert KEY not in told.state.conditions
 
 
 def test_what_has_not_been_heard_of_for_long_is_forgotten() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from streams.brokers.broker import Broker
 from streams.topic_log import ToSend, publish
 from streams.topics import create_topics, wanted_topics
 from tests.dashboard.making import drift
-from tests.notify.making import alert
+from tests.notify.making import alert, mute
 from tests.notify.receiving import receiver
 
 
@@ -33,7 +34,7 @@ class Kafka:
         self.engine = engine_settings(self.settings)
 
     async def make_topics(self) -> None:
-        await create_topics(self.engine.bootstrap_servers, wanted_topics(self.engine, []))
+        await create_topics(self.engine.bootstrap_servers, wanted_topics(self.engine, [], ["notify"]))
 
     async def write(self, topic: str, message: Message) -> None:
         record = kafka.message_record(self.settings, topic, message)
@@ -106,3 +107,25 @@ async def test_what_was_not_sent_is_sent_by_the_next_worker_and_what_was_is_not(
             await own.write("alerts", alert("tick_failed"))
             texts = [body["text"].split("* ")[1].split(":")[0] for body in await quick.got(2)]
         assert texts == ["silence", "tick_failed"]
+
+
+async def test_cooldowns_and_mutes_hold_after_a_restart_and_a_mute_that_is_taken_back_ends(
+    real_broker: Broker, topic_prefix: str
+) -> None:
+    own = Kafka(real_broker.bootstrap_servers, topic_prefix)
+    await own.make_topics()
+    topic = own.engine.topic("alert-handling")
+    async with receiver() as told:
+        async with own.notifier({"name": "a", "url": told.url}):
+            await own.write("alerts", alert(model="cooling"))
+            await told.got(1)
+            muted = ToSend(topic, b"m", mute(time.time() + 3_600, "muted").to_json())
+            await publish(own.engine.bootstrap_servers, [muted])
+            await asyncio.sleep(1.0)  # what was told is saved
+        async with own.notifier({"name": "a", "url": told.url}):
+            for model in ("cooling", "muted", "other"):
+                await own.write("alerts", alert(model=model))
+            assert "*other*" in (await told.got(2))[1]["text"]
+            await asyncio.sleep(1.0)
+            await publish(own.engine.bootstrap_servers, [ToSend(topic, b"m", None)])
+            assert "*muted*" in (await told.got(3))[2]["text"]

@@ -12,6 +12,7 @@ from schemas.audit import ActionTaken
 from schemas.dead_letter import DeadLetter
 from schemas.drift import Cause, DriftDetected, ExternalDrift, ThresholdBreached, WindowSummary
 from schemas.experiments import EpochEnd, RunStart, TrainingEnd
+from schemas.handling import Acknowledgement, Mute
 from schemas.internal import Cut, OperatorAction, Run, TrainingFinished, TrialsAsked
 from schemas.message import Message
 from schemas.metrics import (
@@ -264,10 +265,27 @@ MESSAGES: dict[type[Message], Strategy] = {
     ActionTaken: _of(
         ActionTaken,
         model_name=st.just("") | names(249),
-        action=st.sampled_from(["retrain", "pause", "promote", "retry_dead_letter"]),
+        action=st.sampled_from(["retrain", "pause", "promote", "register", "retry_dead_letter", "mute", "acknowledge"]),
         subject=st.just("") | names(),
         actor=names(),
-        access=st.sampled_from(["token", "proxy"]),
+        access=st.sampled_from(["token", "proxy", "cli"]),
+        note=TEXTS,
+    ),
+    Mute: _of(
+        Mute,
+        kind=names(),
+        rule=names(),
+        until=INSTANTS,
+        owner=names(),
+        actor=names(),
+        reason=TEXTS.filter(bool),
+    ),
+    Acknowledgement: _of(
+        Acknowledgement,
+        kind=names(),
+        alert_id=st.just("") | names(),
+        until=INSTANTS,
+        actor=names(),
         note=TEXTS,
     ),
     Cut: _of(

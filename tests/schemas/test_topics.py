@@ -25,6 +25,7 @@ TYPES = {
     "experiments": {"run_start", "epoch_end", "training_end"},
     "alerts": {"alert"},
     "dead-letter": {"dead_letter"},
+    "alert-handling": {"mute", "acknowledgement"},
     "audit": {"action_taken"},
 }  # fmt: skip
 
@@ -37,9 +38,9 @@ def test_each_topic_is_registered_under_its_own_name() -> None:
     assert all(name == spec.name for name, spec in TOPICS.items())
 
 
-def test_models_and_status_are_compacted_and_everything_else_ages() -> None:
+def test_tables_are_compacted_and_everything_else_ages() -> None:
     compacted = {name for name, spec in TOPICS.items() if spec.cleanup == "compact"}
-    assert compacted == {"models", "status"}
+    assert compacted == {"models", "status", "alert-handling"}
     assert all((spec.retention is None) == (name in compacted) for name, spec in TOPICS.items())
     assert TOPICS["metrics"].config() == {"cleanup.policy": "delete", "retention.ms": "604800000"}
     assert TOPICS["status"].config() == {"cleanup.policy": "compact"}
