@@ -53,7 +53,7 @@ def order(action: Literal["pause", "resume", "retire"], model: str, by: By) -> O
     return made(OperatorAction, **common, action=action, actor=by.actor, note=by.note)
 
 
-def made(kind: type[M], **fields: object) -> M:
+def made(kind: type[M], /, **fields: object) -> M:
     """A message of these fields. Raises `OrderInvalid` for what it may not hold."""
     try:
         return kind.model_validate(fields)

@@ -94,6 +94,12 @@ async def create_topics(
     return [topic.name for topic in missing]
 
 
+async def keeps_transactions(bootstrap_servers: Cluster) -> bool:
+    """Whether the broker does what transactions promise: one without a controller (the embedded one) only says so."""
+    async with _admin(bootstrap_servers) as admin:
+        return await _has_controller(admin)
+
+
 async def check_topics(bootstrap_servers: Cluster, wanted: Sequence[WantedTopic]) -> list[str]:
     """What is wrong with the broker's topics, one line each; empty if nothing is. Creates none."""
     async with _admin(bootstrap_servers) as admin:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 
 from agents.cli.failures import BadInput, CommandFailed
-from agents.cli.options import AsJson, Bootstrap, Config, brokers_of, settings_of
+from agents.cli.options import Actor, AsJson, Bootstrap, Config, Note, actor_of, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
 from agents.orders import retried
+from agents.registry.actions import ActionRefused, By
 from agents.settings import Settings
 from schemas.dead_letter import DeadLetter
+
+if TYPE_CHECKING:
+    from agents.dashboard.actions import Action
 
 app = typer.Typer(help="Records that could not be decoded or processed.", no_args_is_help=True)
 
@@ -54,6 +59,8 @@ def retry(
     stage: Stage = None,
     reason: Reason = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing; say what would be.")] = False,
+    note: Note = "",
+    actor: Actor = None,
     config: Config = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
@@ -71,15 +78,23 @@ def retry(
         raise BadInput("which ones? give the ids that dlq list shows, or --all")
     settings = settings_of(config, bootstrap)
     letters = _chosen(_read(settings), stage, reason, ids)
-    records = {letter.event_id: record for letter in letters if (record := retried(letter)) is not None}
-    if records and not dry_run:
-        from agents.cli import kafka
+    whole = [letter for letter in letters if retried(letter) is not None]
+    if whole and not dry_run:
+        from agents.cli import acting, kafka
 
-        topics = {letter.event_id: letter.topic for letter in letters}
-        to_send = [kafka.ToSend(topics[event_id], *record) for event_id, record in records.items()]
-        kafka.run(kafka.publish(settings, to_send), settings)
-    skipped = [letter.event_id for letter in letters if letter.event_id not in records]
-    _report(list(records), skipped, dry_run, as_json)
+        by = By(actor_of(actor), datetime.now(UTC), note)
+        kafka.run(acting.publish(settings, [_action(settings, letter, by) for letter in whole]), settings)
+    skipped = [letter.event_id for letter in letters if letter not in whole]
+    _report([letter.event_id for letter in whole], skipped, dry_run, as_json)
+
+
+def _action(settings: Settings, letter: DeadLetter, by: By) -> Action:
+    from agents.cli import acting
+
+    try:
+        return acting.valid(lambda make: make.retry(letter, by, acting.who(by.actor)), settings)
+    except ActionRefused as problem:
+        raise BadInput(f"{letter.event_id}: {problem}") from None
 
 
 def _report(retried: Sequence[str], skipped: Sequence[str], dry_run: bool, as_json: bool) -> None:

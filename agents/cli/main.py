@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from agents.cli import (
+    alerts,
     backtest,
     dashboard,
     demo,
@@ -64,6 +65,7 @@ app.command()(rebuild.rebuild)
 app.command()(doctor.doctor)
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.add_typer(dlq.app, name="dlq")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,15 +12,15 @@ import typer
 from pydantic import ValidationError
 
 from agents.cli.failures import BadInput, CommandFailed
-from agents.cli.operate import order_of
 from agents.cli.options import Actor, AsJson, Bootstrap, Config, Model, Note, actor_of, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
-from agents.orders import RETIRING
+from agents.orders import RETIRING, order
 from agents.registry import actions
 from agents.registry.actions import ActionRefused, By, Change
 from agents.registry.artifacts import ArtifactError, ArtifactStore
 from agents.registry.view import NotFound, RegistryView
 from agents.settings import Settings
+from schemas.audit import ActionName
 from schemas.models import CHALLENGER, CHAMPION, ModelVersion
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def promote(
     Example: visutility models promote digits 4 --note "the test set was wrong" --bootstrap localhost:9092
     """
     settings, by = settings_of(config, bootstrap), _by(actor, note)
-    _do(settings, lambda view: actions.promote(view, model, version, by, alias), as_json)
+    _do(settings, ("promote", model), by, lambda view: actions.promote(view, model, version, by, alias), as_json)
 
 
 @app.command()
@@ -110,7 +111,7 @@ def rollback(
     Example: visutility models rollback digits --note "latency" --bootstrap localhost:9092
     """
     settings, by = settings_of(config, bootstrap), _by(actor, note)
-    _do(settings, lambda view: actions.rollback(view, model, by, alias), as_json)
+    _do(settings, ("rollback", model), by, lambda view: actions.rollback(view, model, by, alias), as_json)
 
 
 @app.command()
@@ -130,11 +131,12 @@ def retire(
     """
     settings, by = settings_of(config, bootstrap), _by(actor, note)
     brokers_of(settings)
-    from agents.cli import kafka
+    from agents.cli import acting, kafka
 
-    order = order_of("retire", model, note, by.actor)
-    orders = [kafka.message_record(settings, f"{stage}-internal", order) for stage in RETIRING]
-    _do(settings, lambda view: actions.retire(view, model, by), as_json, orders, {"order": order.to_dict()})
+    told = acting.valid(lambda _: order("retire", model, by), settings)
+    orders = [kafka.message_record(settings, f"{stage}-internal", told) for stage in RETIRING]
+    more = {"order": told.to_dict()}
+    _do(settings, ("retire", model), by, lambda view: actions.retire(view, model, by), as_json, orders, more)
 
 
 @app.command()
@@ -163,7 +165,7 @@ def register(
         stored = ArtifactStore(settings.artifact_folder).save(model, data)
         return [actions.register(view, model, version, (stored.url, stored.sha256), by)]
 
-    _do(settings, change, as_json)
+    _do(settings, ("register", model), by, change, as_json)
 
 
 def read_view(settings: Settings) -> RegistryView:
@@ -186,20 +188,21 @@ async def view_of(settings: Settings) -> RegistryView:
 
 def _do(
     settings: Settings,
+    what: tuple[ActionName, str],
+    by: By,
     change: Callable[[RegistryView], Sequence[Change]],
     as_json: bool,
     orders: Sequence[ToSend] = (),
     told: dict[str, Any] | None = None,
 ) -> None:
-    """Change the registry and publish the orders, after a look at the registry as it is."""
+    """Change the registry and publish the orders, after a look at the registry as it is; `what` is done to whom."""
     brokers_of(settings)
-    from agents.cli import kafka
-    from agents.registry.client import record_of
+    from agents.cli import acting, kafka
 
     async def look_and_write() -> Sequence[Change]:
         changes = change(await view_of(settings))
-        topic = f"{settings.topic_prefix}models"
-        await kafka.publish(settings, [*orders, *(record_of(each, topic) for each in changes)])
+        action = acting.valid(lambda make: make.changed(*what, changes, by, acting.who(by.actor)), settings)
+        await acting.publish(settings, [replace(action, records=[*orders, *action.records])])
         return changes
 
     changes = _found(lambda: kafka.run(look_and_write(), settings))

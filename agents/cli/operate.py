@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agents.cli.failures import BadInput
 from agents.cli.options import (
     Actor,
     AsJson,
@@ -22,10 +22,12 @@ from agents.cli.options import (
     settings_of,
 )
 from agents.cli.output import print_json, print_line
-from agents.orders import OrderInvalid, order, retrain_request
 from agents.registry.actions import By
 from agents.settings import Settings
-from schemas.message import Message
+
+if TYPE_CHECKING:
+    from agents.dashboard.access import Identity
+    from agents.dashboard.actions import Action, Actions
 
 
 def retrain(
@@ -46,11 +48,11 @@ def retrain(
     Example: visutility retrain fraud-eu --note "new labels arrived" --bootstrap localhost:9092
     """
     settings = settings_of(config, bootstrap)
-    who, time = actor_of(actor), datetime.now(UTC)
-    request = _valid(lambda: retrain_request(model, version, By(who, time, note), request_id))
+    by = By(actor_of(actor), datetime.now(UTC), note)
+    action = _made(settings, by, lambda make, who: make.retrain(model, version, by, who, request_id))
     brokers_of(settings)
     known = _is_registered(settings, model)
-    _publish(settings, "retrain", request, as_json)
+    _publish(settings, action, as_json)
     if not known and not as_json:
         print_line(f"no version of {model} is registered yet: if a tune rule matches it, this makes the first one")
 
@@ -79,8 +81,8 @@ def pause(
 
     Example: visutility pause fraud-eu --note "the data centre moves"
     """
-    order = order_of("pause", model, note, actor_of(actor))
-    _publish(settings_of(config, bootstrap), "retrain-internal", order, as_json)
+    settings, by = settings_of(config, bootstrap), By(actor_of(actor), datetime.now(UTC), note)
+    _publish(settings, _made(settings, by, lambda make, who: make.pause(model, by, who)), as_json)
 
 
 def resume(
@@ -95,28 +97,25 @@ def resume(
 
     Example: visutility resume fraud-eu
     """
-    order = order_of("resume", model, note, actor_of(actor))
-    _publish(settings_of(config, bootstrap), "retrain-internal", order, as_json)
+    settings, by = settings_of(config, bootstrap), By(actor_of(actor), datetime.now(UTC), note)
+    _publish(settings, _made(settings, by, lambda make, who: make.resume(model, by, who)), as_json)
 
 
-def order_of(action: Literal["pause", "resume", "retire"], model: str, note: str, actor: str) -> Message:
-    """An order of an operator to a stage. Raises BadInput for what no message may hold."""
-    return _valid(lambda: order(action, model, By(actor, datetime.now(UTC), note)))
+def _made(settings: Settings, by: By, make: Callable[[Actions, Identity], Action]) -> Action:
+    """An action of somebody on the command line. Raises BadInput for what no message may hold."""
+    from agents.cli import acting
+
+    return acting.valid(lambda actions: make(actions, acting.who(by.actor)), settings)
 
 
-def _valid(make: Callable[[], Message]) -> Message:
-    try:
-        return make()
-    except OrderInvalid as problem:
-        raise BadInput(str(problem)) from None
-
-
-def _publish(settings: Settings, topic: str, message: Message, as_json: bool) -> None:
+def _publish(settings: Settings, action: Action, as_json: bool) -> None:
     brokers_of(settings)
-    from agents.cli import kafka
+    from agents.cli import acting, kafka
 
-    kafka.run(kafka.publish(settings, [kafka.message_record(settings, topic, message)]), settings)
+    kafka.run(acting.publish(settings, [action]), settings)
+    (record,) = action.records
+    message = json.loads(record.value or b"{}")
     if as_json:
-        print_json({"topic": settings.topic_prefix + topic, "message": message.to_dict()})
+        print_json({"topic": record.topic, "message": message, "audit": action.taken.to_dict()})
     else:
-        print_line(f"published {message.type} for {message.model_name} to {settings.topic_prefix}{topic}")
+        print_line(f"published {message['type']} for {message['model_name']} to {record.topic}")

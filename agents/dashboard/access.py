@@ -23,11 +23,11 @@ class AccessUnsafe(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks. `open`: nobody in particular, where no tokens are set."""
+    """Who asks. `open`: nobody in particular, where no tokens are set; `cli`: on the command line."""
 
     name: str
     role: Role
-    access: Literal["open", "token", "proxy"]
+    access: Literal["open", "token", "proxy", "cli"]
 
 
 def hashed(token: str) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.dashboard.access import Identity
-from agents.dashboard.actions import Action, Actions
+from agents.dashboard.actions import Action, Actions, Muting
 from agents.dashboard.callers import Operator
 from agents.dashboard.refusals import REFUSALS
 from agents.dashboard.source import Source
-from agents.registry.actions import By
+from agents.dashboard.view import open_alert
+from agents.registry.actions import ActionRefused, By
 from agents.registry.view import RegistryView
 from schemas.audit import ActionTaken
-from schemas.fields import KeyPart, ModelName, Text, VersionText
+from schemas.fields import MAX_TEXT, Identifier, KeyPart, ModelName, OptionalIdentifier, Text, VersionText
 
 
 class Wish(BaseModel):
@@ -49,6 +51,38 @@ class RetryWish(BaseModel):
     note: Text = ""
 
 
+class MuteWish(BaseModel):
+    """Tell nobody of certain alerts for a while.
+
+    `model_name`, `kind` and `rule` (of a monitor or retrain rule) are patterns; `owner` answers for it, by default who
+    asks.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model_name: ModelName
+    kind: Identifier = "*"
+    rule: Identifier = "*"
+    minutes: Annotated[float, Field(ge=1, le=525_600, allow_inf_nan=False)]
+    owner: OptionalIdentifier = ""
+    note: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+
+
+class UnmuteWish(BaseModel):
+    """End a mute before its time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mute_id: Identifier
+    note: Text = ""
+
+
+class AcknowledgeWish(Wish):
+    """Say of an open alert that somebody knows of it."""
+
+    kind: Identifier
+
+
 class Acting:
     """Everything that can be done. Each action is on the topics when its request is answered."""
 
@@ -66,6 +100,9 @@ class Acting:
             ("/rollback", self.rollback),
             ("/retire", self.retire),
             ("/retry-dead-letter", self.retry),
+            ("/mute", self.mute),
+            ("/unmute", self.unmute),
+            ("/acknowledge", self.acknowledge),
         ):
             app.post(f"/api/v1/actions{path}", response_model=ActionTaken, responses=REFUSALS, tags=["act"])(act)
 
@@ -105,6 +142,23 @@ class Acting:
         if whole is None:
             raise HTTPException(404, "no such dead letter is kept any more")
         return await self._do(self._make.retry(whole, _by(who, wish.note), who))
+
+    async def mute(self, wish: MuteWish, who: Operator) -> Response:
+        """Tell nobody of certain alerts for a while; they are recorded and shown as ever."""
+        duration = timedelta(minutes=wish.minutes)
+        muting = Muting(wish.model_name, wish.kind, wish.rule, duration, wish.owner or who.name)
+        return await self._do(self._make.mute(self._source.view.handling, muting, _by(who, wish.note), who))
+
+    async def unmute(self, wish: UnmuteWish, who: Operator) -> Response:
+        """End a mute now: what is still open is told."""
+        return await self._do(self._make.unmute(self._source.view.handling, wish.mute_id, _by(who, wish.note), who))
+
+    async def acknowledge(self, wish: AcknowledgeWish, who: Operator) -> Response:
+        """Say of an open alert that somebody knows of it: it is not told again until it has resolved."""
+        found = open_alert(self._source.view, wish.model_name, wish.kind)
+        if found is None:
+            raise ActionRefused(f"no alert {wish.kind!r} of {wish.model_name!r} is open")
+        return await self._do(self._make.acknowledge(found, wish.kind, _by(who, wish.note), who))
 
     async def _do(self, action: Action) -> Response:
         await self._source.publish(action.all_records(self._prefix))

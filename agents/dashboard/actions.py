@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from agents.dashboard.access import Identity
+from agents.handling import Handling
 from agents.orders import RETIRING, OrderInvalid, made, order, retrain_request, retried
 from agents.registry import actions as registry
 from agents.registry.actions import ActionRefused, By
@@ -15,6 +17,7 @@ from agents.registry.view import RegistryView
 from schemas.audit import ActionName, ActionTaken
 from schemas.cloudevents import headers_of
 from schemas.dead_letter import DeadLetter
+from schemas.handling import LONGEST_ACKNOWLEDGEMENT, LONGEST_MUTE, Acknowledgement, Mute, acknowledgement_key
 from schemas.ids import action_id
 from schemas.message import Message
 from schemas.topics import TOPICS
@@ -22,6 +25,17 @@ from streams.topic_log import ToSend
 
 RETRIED: Final = frozenset({*TOPICS} - {"audit", "dead-letter"})
 """Topics to which a dead letter's record may be sent again, beside the stages' internal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Muting:
+    """What is to be muted, as patterns; for how long, and who answers for it."""
+
+    model: str
+    kind: str
+    rule: str
+    duration: timedelta
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +56,9 @@ class Actions:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
-    def retrain(self, model: str, version: str, by: By, who: Identity) -> Action:
-        """Ask for a new version now, whatever cooldown and pauses say."""
-        request = retrain_request(model, version, by)
+    def retrain(self, model: str, version: str, by: By, who: Identity, request_id: str | None = None) -> Action:
+        """Ask for a new version now, whatever cooldown and pauses say; the same `request_id` twice is one request."""
+        request = retrain_request(model, version, by, request_id)
         return self._action("retrain", model, request.event_id, by, who, [("retrain", request)])
 
     def pause(self, model: str, by: By, who: Identity) -> Action:
@@ -54,6 +68,13 @@ class Actions:
     def resume(self, model: str, by: By, who: Identity) -> Action:
         """Make requests for a model again."""
         return self._action("resume", model, "", by, who, [("retrain-internal", order("resume", model, by))])
+
+    def changed(
+        self, action: ActionName, model: str, changes: Sequence[registry.Change], by: By, who: Identity
+    ) -> Action:
+        """Change the registry; the subject is the version that the first change is about."""
+        version = changes[0].message.model_version if changes and changes[0].message else ""
+        return self._action(action, model, version, by, who, changes=changes)
 
     def promote(self, view: RegistryView, model: str, version: str, by: By, who: Identity) -> Action:
         """Put a version in service. Raises `NotFound`, `ActionRefused`."""
@@ -86,6 +107,57 @@ class Actions:
             raise ActionRefused(f"{letter.topic} is none of this system's topics: its records are not sent in again")
         taken = self._taken("retry_dead_letter", letter.model_name, letter.event_id, by, who)
         return Action([ToSend(letter.topic, *record)], taken)
+
+    def mute(self, handling: Handling, wish: Muting, by: By, who: Identity) -> Action:
+        """Tell nobody of certain alerts for a while; `by.note` is the reason. What has ended is cleared away."""
+        if not timedelta(0) < wish.duration <= LONGEST_MUTE:
+            raise OrderInvalid(f"duration: expected more than nothing and at most {LONGEST_MUTE.days} days")
+        muted = made(
+            Mute,
+            event_id=action_id("mute", wish.model, f"{wish.kind} {wish.rule}", by.actor, by.time.isoformat()),
+            model_name=wish.model,
+            timestamp=by.time,
+            kind=wish.kind,
+            rule=wish.rule,
+            until=by.time + wish.duration,
+            owner=wish.owner,
+            actor=by.actor,
+            reason=by.note,
+        )
+        over = [self._handled(key, None) for key in handling.ended(by.time)]
+        taken = self._taken("mute", wish.model, muted.event_id, by, who)
+        return Action([self._handled(muted.event_id, muted), *over], taken)
+
+    def unmute(self, handling: Handling, mute_id: str, by: By, who: Identity) -> Action:
+        """End a mute now. Raises `ActionRefused` if it has ended, or is not known."""
+        muted = handling.mute(mute_id, by.time)
+        if muted is None:
+            raise ActionRefused("there is no such mute, or it has ended")
+        return Action([self._handled(mute_id, None)], self._taken("unmute", muted.model_name, mute_id, by, who))
+
+    def acknowledge(self, open_alert: Message, kind: str, by: By, who: Identity) -> Action:
+        """Say of an open alert that somebody knows of it."""
+        model = open_alert.model_name
+        known = made(
+            Acknowledgement,
+            event_id=action_id("acknowledge", model, kind, by.actor, by.time.isoformat()),
+            model_name=model,
+            model_version=open_alert.model_version,
+            timestamp=by.time,
+            kind=kind,
+            alert_id=open_alert.event_id or "",
+            until=by.time + LONGEST_ACKNOWLEDGEMENT,
+            actor=by.actor,
+            note=by.note,
+        )
+        record = self._handled(acknowledgement_key(model, kind), known)
+        return Action([record], self._taken("acknowledge", model, kind, by, who))
+
+    def _handled(self, key: str, message: Message | None) -> ToSend:
+        topic = f"{self._prefix}alert-handling"
+        if message is None:
+            return ToSend(topic, key.encode(), None)
+        return ToSend(topic, key.encode(), message.to_json(), list(headers_of(message)))
 
     def _action(
         self,

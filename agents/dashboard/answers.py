@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from agents.dashboard.documents import (
     Actions,
+    AlertRow,
     Alerts,
     DeadLetterRow,
     DeadLetters,
     Findings,
+    Handled,
     ModelDetail,
     ModelRow,
+    Mutes,
     StateChange,
     Studies,
     StudyDocument,
 )
 from agents.dashboard.states import is_running
-from agents.dashboard.view import DashboardView, Letter, ModelView, Study, study_id_of
+from agents.dashboard.view import DashboardView, Letter, ModelView, Study, open_alert, study_id_of
+from agents.handling import concerns
+from agents.notify.kinds import RECOVERING
 from agents.registry.lineage import Document, Lineage
 from agents.registry.view import ModelNotFound
+from schemas.alerts import Alert
+from schemas.audit import ActionTaken
 from schemas.message import Message
 from schemas.trials import TrialResult
 
@@ -33,7 +41,7 @@ def model_in(view: DashboardView, name: str) -> ModelView:
     return found
 
 
-def detail(view: DashboardView, model: ModelView, row: ModelRow) -> ModelDetail:
+def detail(view: DashboardView, model: ModelView, row: ModelRow, now: datetime) -> ModelDetail:
     """Everything about one model but its findings, studies and values."""
     status = model.status
     return ModelDetail(
@@ -44,7 +52,9 @@ def detail(view: DashboardView, model: ModelView, row: ModelRow) -> ModelDetail:
             StateChange(timestamp=each.timestamp, model_version=each.model_version, state=each.state)
             for each in model.statuses
         ],
-        firing=list(model.firing.values()),
+        firing=[_alert_row(view, each, now) for each in model.firing.values()],
+        drift=_handled(view, model.name, RECOVERING, now) if open_alert(view, model.name, RECOVERING) else None,
+        mutes=[each for each in view.handling.mutes(now) if concerns(each, model.name, each.kind, each.rule)],
         aliases=list(view.registry.aliases(model.name).values()),
         versions=view.registry.registered(model.name),
     )
@@ -83,14 +93,32 @@ def studies(view: DashboardView, model: ModelView, now: datetime) -> Studies:
     return Studies(studies=documents)
 
 
-def alerts(view: DashboardView, model: ModelView | None, firing: bool, limit: int) -> Alerts:
+def alerts(view: DashboardView, model: ModelView | None, firing: bool, limit: int, now: datetime) -> Alerts:
     """The newest alerts, of all models or of one; with `firing` those alone that have not been resolved."""
     if firing:
         models = view.models.values() if model is None else [model]
         chosen = sorted((each for one in models for each in one.firing.values()), key=lambda each: each.timestamp)
     else:
         chosen = list(view.alerts if model is None else model.alerts)
-    return Alerts(total=len(chosen), alerts=chosen[::-1][:limit])
+    return Alerts(total=len(chosen), alerts=[_alert_row(view, each, now) for each in chosen[::-1][:limit]])
+
+
+def mutes(view: DashboardView, now: datetime) -> Mutes:
+    """The mutes that have not ended."""
+    return Mutes(mutes=view.handling.mutes(now))
+
+
+def _alert_row(view: DashboardView, alert: Alert, now: datetime) -> AlertRow:
+    model = view.models.get(alert.model_name)
+    fires = alert.state == "firing" and model is not None and model.firing.get(alert.kind) == alert
+    if not fires or not view.handling:
+        return AlertRow.model_construct(**dict(alert))
+    return AlertRow.model_construct(**dict(alert), **dict(_handled(view, alert.model_name, alert.kind, now)))
+
+
+def _handled(view: DashboardView, model: str, kind: str, now: datetime) -> Handled:
+    muted = view.handling.mute_of(model, kind, "", now)
+    return Handled(muted=muted, acknowledged=view.handling.acknowledgement_of(model, kind, now))
 
 
 def dead_letters(
@@ -110,7 +138,7 @@ def dead_letters(
 
 def actions(view: DashboardView, model: str | None, limit: int) -> Actions:
     """What people did, to all models or to one."""
-    chosen = [each for each in reversed(view.actions) if model is None or each.model_name == model]
+    chosen = [each for each in reversed(view.actions) if model is None or _is_about(each, model)]
     return Actions(actions=chosen[:limit])
 
 
@@ -120,6 +148,11 @@ def lineage(view: DashboardView, model: ModelView, version: str) -> Document:
     for study in model.studies.values():
         messages += [*study.trials.values(), *([study.finished] if study.finished else [])]
     return Lineage(view.registry, messages).of(model.name, version)
+
+
+def _is_about(action: ActionTaken, model: str) -> bool:
+    """Of a mute, the model's name is a pattern."""
+    return action.model_name == model or (action.action in ("mute", "unmute") and fnmatchcase(model, action.model_name))
 
 
 def _is_of(study: Study, request_id: str) -> bool:

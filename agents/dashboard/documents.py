@@ -11,6 +11,7 @@ from agents.dashboard.states import State
 from schemas.alerts import Alert
 from schemas.audit import ActionTaken
 from schemas.drift import DriftDetected, ExternalDrift, ThresholdBreached
+from schemas.handling import Acknowledgement, Mute
 from schemas.models import ModelAlias, ModelVersion
 from schemas.retrain import RetrainRequest
 from schemas.status import ModelState, RuleStatus
@@ -67,14 +68,33 @@ class StateChange(Document):
     state: ModelState
 
 
+class Handled(Document):
+    """What people said of something that is open."""
+
+    muted: Mute | None = None
+    acknowledged: Acknowledgement | None = None
+
+
+class AlertRow(Alert):
+    """An alert; of one that fires, the mute that keeps it from being told, and who knows of it, if somebody does."""
+
+    muted: Mute | None = None
+    acknowledged: Acknowledgement | None = None
+
+
 class ModelDetail(Document):
-    """One model: its row, each rule with its window, counts of events by type, its states, alerts that fire."""
+    """One model: its row, each rule with its window, counts of events by type, its states, alerts that fire.
+
+    `drift` says whether nobody is told of its drift, or somebody knows of it; null if there is none.
+    """
 
     model: ModelRow
     rules: list[RuleStatus]
     counts: dict[str, int]
     states: list[StateChange]
-    firing: list[Alert]
+    firing: list[AlertRow]
+    drift: Handled | None = None
+    mutes: list[Mute]
     aliases: list[ModelAlias]
     versions: list[ModelVersion]
 
@@ -129,7 +149,13 @@ class Alerts(Document):
     """Alerts, newest first."""
 
     total: int
-    alerts: list[Alert]
+    alerts: list[AlertRow]
+
+
+class Mutes(Document):
+    """Mutes that have not ended, those that end first first."""
+
+    mutes: list[Mute]
 
 
 class DeadLetterRow(Document):
@@ -158,7 +184,7 @@ class DeadLetters(Document):
 
 
 class Actions(Document):
-    """What people did through the dashboard, newest first."""
+    """What people did through the dashboard or on the command line, newest first."""
 
     actions: list[ActionTaken]
 
@@ -191,4 +217,4 @@ class Me(Document):
 
     name: str
     role: Literal["read", "operate"]
-    access: Literal["open", "token", "proxy"]
+    access: Literal["open", "token", "proxy", "cli"]

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from agents.dashboard.changes import Changes
 from agents.dashboard.view import LOGS, TABLES, DashboardView, Letter, Record, model_of, step
 from schemas.dead_letter import DeadLetter
+from schemas.handling import LONGEST_ACKNOWLEDGEMENT
 from schemas.message import InvalidMessage
 from schemas.parse import Parser
 from schemas.topics import TOPICS
@@ -112,12 +113,17 @@ class Feed:
             begins = await consumer.beginning_offsets(places)
             ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
             logs = [place for place in places if place.topic.removeprefix(self._prefix) in LOGS]
-            since = int((time.time() - self._history.total_seconds()) * 1000)
-            recent = await self._recent(consumer, dict.fromkeys(logs, since), ends)
+            recent = await self._recent(consumer, {place: self._since(place) for place in logs}, ends)
         for place in places:
             least = max(recent[place], ends[place] - MOST_RECORDS) if place in recent else 0
             consumer.seek(place, max(begins[place], min(least, ends[place])))
         return ends
+
+    def _since(self, place: TopicPartition) -> int:
+        """When the recent past of a topic begins, in milliseconds since 1970; that of alerts, when any may be open."""
+        longer = place.topic == f"{self._prefix}alerts"
+        history = max(self._history, LONGEST_ACKNOWLEDGEMENT) if longer else self._history
+        return int((time.time() - history.total_seconds()) * 1000)
 
     async def _recent(
         self, consumer: AIOKafkaConsumer, since: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
@@ -150,7 +156,7 @@ class Feed:
         except (InvalidMessage, UnicodeDecodeError) as problem:
             log.warning("%s/%d@%d is left out: %s", record.topic, record.partition, record.offset, problem)
             return None
-        return Record(topic, record.partition, record.offset, key, message)
+        return Record(topic, record.partition, record.offset, key, message, record.timestamp)
 
 
 def _consumer(servers: Cluster) -> AIOKafkaConsumer:

@@ -51,6 +51,7 @@ class Reading:
             ("studies", documents.Studies, self.studies),
             ("lineage", dict[str, Any], self.lineage),
             ("alerts", documents.Alerts, self.alerts),
+            ("mutes", documents.Mutes, self.mutes),
             ("dead-letters", documents.DeadLetters, self.dead_letters),
             ("actions", documents.Actions, self.actions),
             ("flow", documents.Flow, self.flow),
@@ -100,8 +101,9 @@ class Reading:
     async def model(self, model_name: Name) -> Response:
         """One model: its rules with their windows, its states, alerts that fire, its versions."""
         model = answers.model_in(self._view, model_name)
-        row = self._listing.row(self._view, model, datetime.now(UTC))
-        return answer(answers.detail(self._view, model, row))
+        now = datetime.now(UTC)
+        row = self._listing.row(self._view, model, now)
+        return answer(answers.detail(self._view, model, row, now))
 
     async def points(
         self,
@@ -136,7 +138,11 @@ class Reading:
     async def alerts(self, model_name: MaybeName = None, firing: bool = False, limit: Limit = 100) -> Response:
         """Alerts, newest first; with `firing` those alone that have not been resolved."""
         model = None if model_name is None else answers.model_in(self._view, model_name)
-        return answer(answers.alerts(self._view, model, firing, limit))
+        return answer(answers.alerts(self._view, model, firing, limit, datetime.now(UTC)))
+
+    async def mutes(self) -> Response:
+        """What nobody is told of for now, and why."""
+        return answer(answers.mutes(self._view, datetime.now(UTC)))
 
     async def dead_letters(
         self,
@@ -153,7 +159,7 @@ class Reading:
         return answer(found)
 
     async def actions(self, model_name: MaybeName = None, limit: Limit = 50) -> Response:
-        """What people did through the dashboard, newest first."""
+        """What people did through the dashboard or on the command line, newest first."""
         return answer(answers.actions(self._view, model_name, limit))
 
     async def flow(self) -> Response:

@@ -80,7 +80,7 @@ class KafkaSource:
 
     async def start(self) -> None:
         """Begin to read. Kafka need not be there yet: what keeps it from reading is told by `troubles`."""
-        self._preparing = asyncio.create_task(self._create_audit_topic(), name="dashboard topics")
+        self._preparing = asyncio.create_task(self._create_own_topics(), name="dashboard topics")
         await self._feed.start()
         await self._flow.start()
 
@@ -124,14 +124,15 @@ class KafkaSource:
         except (KafkaError, TimeoutError, TopicMissing, OSError) as problem:
             raise Unavailable(_told(problem)) from None
 
-    async def _create_audit_topic(self) -> None:
-        """Workers of a former release have not made it."""
-        wanted = [topic for topic in wanted_topics(self._engine, ()) if topic.name == self._engine.topic("audit")]
+    async def _create_own_topics(self) -> None:
+        """Workers of a former release have not made them."""
+        own = {self._engine.topic(name) for name in ("audit", "alert-handling")}
+        wanted = [topic for topic in wanted_topics(self._engine, ()) if topic.name in own]
         try:
             replicas = self._settings.replication_factor
             await create_topics(self._engine.connection, wanted, replication_factor=replicas)
         except (KafkaError, TimeoutError, TopicsUnfit, OSError) as problem:
-            log.warning("the topic of audit records is not made: %s", _told(problem))
+            log.warning("the topics of what people do are not made: %s", _told(problem))
 
 
 def _told(problem: Exception) -> str:

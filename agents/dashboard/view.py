@@ -14,23 +14,28 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from uuid import uuid5
 
+from agents.handling import Handling
+from agents.notify.kinds import RECOVERING
 from agents.registry.view import RegistryView
 from schemas.alerts import Alert
 from schemas.audit import ActionTaken
 from schemas.dead_letter import DeadLetter
 from schemas.drift import DriftDetected, ExternalDrift, ThresholdBreached
+from schemas.handling import Acknowledgement, acknowledgement_key
 from schemas.ids import NAMESPACE
 from schemas.message import Message
 from schemas.models import ModelAlias, ModelVersion
 from schemas.retrain import RetrainRequest
-from schemas.status import ModelStatus
+from schemas.status import ModelState, ModelStatus
 from schemas.trials import StudyFinished, TrialResult
 
-TABLES: Final = ("status", "models")
+TABLES: Final = ("status", "models", "alert-handling")
 """Compacted topics, which are read from their beginning."""
 
 LOGS: Final = ("drift", "retrain", "trials", "alerts", "dead-letter", "audit")
 """Topics of which the recent past is read."""
+
+HANDLING: Final = "alert-handling"
 
 KEPT, KEPT_TRIALS, KEPT_OVERALL, PREVIEW = 50, 200, 1_000, 1_500
 
@@ -42,7 +47,7 @@ M = TypeVar("M", bound=Message)
 class Record:
     """A record of one of these topics: the topic's name without prefix, where it was, its key, and its message.
 
-    `message` is None for a tombstone.
+    `message` is None for a tombstone, `time` when it was written, in milliseconds since 1970.
     """
 
     topic: str
@@ -50,6 +55,7 @@ class Record:
     offset: int
     key: str
     message: Message | None
+    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,10 @@ class Study:
 
 @dataclass(slots=True)
 class ModelView:
-    """What is known of one model, newest last. `revision` grows with every change of it."""
+    """What is known of one model, newest last. `revision` grows with every change of it.
+
+    `ended` is when each kind of alert resolved last, in milliseconds since 1970.
+    """
 
     name: str
     status: ModelStatus | None = None
@@ -83,6 +92,7 @@ class ModelView:
     requests: deque[RetrainRequest] = field(default_factory=lambda: deque(maxlen=KEPT))
     alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=KEPT))
     firing: dict[str, Alert] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
     studies: dict[str, Study] = field(default_factory=dict)
     registered: bool = False
     revision: int = 0
@@ -92,7 +102,7 @@ class DashboardView:
     """All models, and the newest dead letters by their ids.
 
     `taken` counts messages by type and the state or severity they tell of; `revision` grows with every record that told
-    something.
+    something, `revisions` with those of each topic. `handling` is what people said of alerts, `acknowledged` when.
     """
 
     def __init__(self) -> None:
@@ -101,14 +111,19 @@ class DashboardView:
         self.alerts: deque[Alert] = deque(maxlen=KEPT_OVERALL)
         self.letters: dict[str, Letter] = {}
         self.actions: deque[ActionTaken] = deque(maxlen=KEPT_OVERALL)
+        self.handling = Handling()
         self.taken: Counter[tuple[str, str]] = Counter()
         self.revision = 0
+        self.revisions: Counter[str] = Counter()
+        self.acknowledged: dict[str, int] = {}
 
 
 def step(view: DashboardView, record: Record) -> DashboardView:
     """Take one record; `view` is changed and returned. What belongs to none of the topics changes nothing."""
     message, before = record.message, view.revision
-    if isinstance(message, DeadLetter | ActionTaken):  # their model need not be one: a record's key may be anything
+    if record.topic == HANDLING:
+        view.revision += _take_handling(view, record)
+    elif isinstance(message, DeadLetter | ActionTaken):  # their model need not be one: a record's key may be anything
         taken = (
             _take_letter(view, message, record) if isinstance(message, DeadLetter) else _append(view.actions, message)
         )
@@ -119,9 +134,21 @@ def step(view: DashboardView, record: Record) -> DashboardView:
             view.models[name] = model
             model.revision += 1
             view.revision += 1
-    if message is not None and view.revision != before:
-        view.taken[message.type, _outcome(message)] += 1
+    if view.revision != before:
+        view.revisions[record.topic] += 1
+        if message is not None:
+            view.taken[message.type, _outcome(message)] += 1
     return view
+
+
+def open_alert(view: DashboardView, model: str, kind: str) -> Message | None:
+    """The alert of this kind that has not resolved, or for "drift" the status that says so; None if there is none."""
+    found = view.models.get(model)
+    if found is None:
+        return None
+    if kind == RECOVERING and found.status is not None and found.status.state is ModelState.DRIFT:
+        return found.status
+    return found.firing.get(kind)
 
 
 def _outcome(message: Message) -> str:
@@ -161,7 +188,7 @@ def _take(view: DashboardView, model: ModelView, record: Record) -> bool:
         case None:
             return _remove(view, model, record)
         case ModelStatus():
-            return _take_status(model, message)
+            return _take_status(view, model, message, record.time)
         case DriftDetected() | ThresholdBreached() | ExternalDrift():
             return _append(model.findings, message)
         case RetrainRequest():
@@ -173,7 +200,7 @@ def _take(view: DashboardView, model: ModelView, record: Record) -> bool:
             known, study.finished = study.finished, message
             return known != message
         case Alert():
-            return _take_alert(view, model, message)
+            return _take_alert(view, model, message, record.time)
         case ModelVersion() | ModelAlias():
             model.registered = True
             return view.registry.apply(record.key, message)
@@ -193,12 +220,33 @@ def _remove(view: DashboardView, model: ModelView, record: Record) -> bool:
     return True
 
 
-def _take_status(model: ModelView, message: ModelStatus) -> bool:
+def _take_status(view: DashboardView, model: ModelView, message: ModelStatus, time: int) -> bool:
     if model.status is not None and model.status.event_id == message.event_id:
         return False
     model.status = message
     model.statuses.append(message)
+    if message.state not in (ModelState.DRIFT, ModelState.SILENT):
+        _end(view, model, RECOVERING, time)
     return True
+
+
+def _take_handling(view: DashboardView, record: Record) -> bool:
+    """An acknowledgement that is older than the end of its alert, as may be read at the start, is over."""
+    if isinstance(record.message, Acknowledgement):
+        model = view.models.get(record.message.model_name)
+        if model is not None and record.time < model.ended.get(record.message.kind, 0):
+            return False
+        view.acknowledged[record.key] = record.time
+    return view.handling.apply(record.key, record.message)
+
+
+def _end(view: DashboardView, model: ModelView, kind: str, time: int) -> None:
+    key = acknowledgement_key(model.name, kind)
+    model.ended[kind] = max(time, model.ended.pop(kind, 0))
+    if len(model.ended) > KEPT:
+        del model.ended[next(iter(model.ended))]
+    if view.acknowledged.get(key, time) < time:
+        view.handling.apply(key, None)
 
 
 def _take_trial(model: ModelView, message: TrialResult) -> bool:
@@ -220,7 +268,7 @@ def _study(model: ModelView, study_id: str) -> Study:
     return model.studies[study_id]
 
 
-def _take_alert(view: DashboardView, model: ModelView, message: Alert) -> bool:
+def _take_alert(view: DashboardView, model: ModelView, message: Alert, time: int) -> bool:
     if not _append(model.alerts, message):
         return False
     view.alerts.append(message)
@@ -231,6 +279,7 @@ def _take_alert(view: DashboardView, model: ModelView, message: Alert) -> bool:
             del model.firing[next(iter(model.firing))]
     else:
         model.firing.pop(message.kind, None)
+        _end(view, model, message.kind, time)
     return True
 
 

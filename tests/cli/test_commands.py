@@ -18,12 +18,14 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "demo", "worker", "backtest", "sweep", "retrain", "pause", "resume", "topics create", "dlq retry", "schemas export",
     "models list", "models show", "models promote", "models rollback", "models retire", "models register",
-    "runs list", "runs show", "runs export", "lineage",
+    "runs list", "runs show", "runs export", "lineage", "alerts list", "alerts mute", "alerts unmute",
+    "alerts acknowledge", "alerts mutes",
 ]  # fmt: skip
 NEED_A_BROKER = [
     "topics create", "topics check", "dlq list", "pause m", "retrain m", "models list", "models show m",
     "models promote m 1", "models rollback m", "models retire m", "runs list", "runs show r", "runs export runs.csv",
-    "lineage m 1",
+    "lineage m 1", "alerts list", "alerts mutes", "alerts mute m --for 1h --reason r", "alerts unmute i",
+    "alerts acknowledge m silence",
 ]  # fmt: skip
 
 

@@ -11,10 +11,12 @@ import pytest
 from agents.cli import kafka
 from agents.cli.kafka import ToSend
 from agents.settings import Settings
+from schemas.alerts import Alert
 from schemas.dead_letter import DeadLetter, dead_letter_of
 from streams.brokers.broker import Broker
 from streams.partitioner import partition_of
 from tests.cli.running import everything_on, visutility
+from tests.dashboard.making import made
 
 
 def set_aside(settings: Settings, *letters: DeadLetter) -> None:
@@ -52,6 +54,57 @@ def test_pause_tells_the_retrain_policy_who_and_what(settings: Settings) -> None
         "type": "operator_action", "event_id": "", "model_name": "fraud-eu", "model_version": "", "timestamp": "",
         "labels": {}, "action": "pause", "actor": getpass.getuser(), "note": "the data centre moves",
     }  # fmt: skip
+
+
+def audited(settings: Settings) -> list[tuple[str, str, str, str, str, str]]:
+    """Action, model, subject, actor, how they were known, and note, of each audit record, by time."""
+    found = [json.loads(record.value) for record in everything_on(settings, "audit")]
+    found.sort(key=lambda each: each["timestamp"])
+    keys = ("action", "model_name", "subject", "actor", "access", "note")
+    return [tuple(each[key] for key in keys) for each in found]
+
+
+def test_what_is_done_on_the_command_line_is_audited(settings: Settings) -> None:
+    me = getpass.getuser()
+    set_aside(settings, letter := letter_of(settings, 1, b"one"))
+    alert = made(Alert, "fraud-eu", kind="silence", severity="error", state="firing", message="nothing came")
+    asyncio.run(kafka.publish(settings, [kafka.message_record(settings, "alerts", alert)]))
+    request = visutility("retrain", "fraud-eu", "--id", "r-1", "--json").json["audit"]
+    assert visutility("pause", "fraud-eu", "--note", "moving").status == 0
+    assert visutility("dlq", "retry", letter.event_id, "--actor", "robot").status == 0
+    assert visutility("models", "retire", "fraud-eu").status == 0
+    assert visutility("alerts", "acknowledge", "fraud-eu", "silence", "--note", "on it").status == 0
+    mute_id = visutility("alerts", "mute", "fraud-*", "--for", "2h", "--reason", "why", "--json").json["subject"]
+    assert visutility("alerts", "unmute", mute_id).status == 0
+    assert request["access"] == "cli"
+    assert audited(settings) == [
+        ("retrain", "fraud-eu", "r-1", me, "cli", ""), ("pause", "fraud-eu", "", me, "cli", "moving"),
+        ("retry_dead_letter", "digits", letter.event_id, "robot", "cli", ""), ("retire", "fraud-eu", "", me, "cli", ""),
+        ("acknowledge", "fraud-eu", "silence", me, "cli", "on it"), ("mute", "fraud-*", mute_id, me, "cli", "why"),
+        ("unmute", "fraud-*", mute_id, me, "cli", ""),
+    ]  # fmt: skip
+
+
+def test_open_alerts_are_listed_with_who_muted_or_knows_of_them(settings: Settings) -> None:
+    for kind in ("silence", "records_lost", "study_failed"):
+        alert = made(Alert, "fraud-eu", kind=kind, severity="error", state="firing", message="it is bad")
+        asyncio.run(kafka.publish(settings, [kafka.message_record(settings, "alerts", alert)]))
+    over = made(Alert, "fraud-eu", kind="study_failed", severity="info", state="resolved", message="it is good")
+    asyncio.run(kafka.publish(settings, [kafka.message_record(settings, "alerts", over)]))
+    mute = ("alerts", "mute", "fraud-*", "--kind", "records_*", "--for", "90m", "--reason", "moving", "--owner", "ops")
+    assert "muted for 1h30m: fraud-*, kind records_*" in visutility(*mute).out
+    assert visutility("alerts", "acknowledge", "fraud-eu", "silence", "--actor", "ada").status == 0
+    found = {each["kind"]: each for each in visutility("alerts", "list", "--json").json["alerts"]}
+    assert set(found) == {"silence", "records_lost"}
+    assert (found["silence"]["acknowledged"]["actor"], found["silence"]["muted"]) == ("ada", None)
+    assert (found["records_lost"]["muted"]["owner"], found["records_lost"]["acknowledged"]) == ("ops", None)
+    assert "acknowledged by ada" in visutility("alerts", "list", "--model", "fraud-eu").out
+    assert visutility("alerts", "list", "--model", "other").out == "no alerts are open\n"
+    assert "fraud-*, kind records_*" in visutility("alerts", "mutes").out
+    refused = visutility("alerts", "acknowledge", "fraud-eu", "study_failed")
+    assert (refused.status, "no alert 'study_failed' of 'fraud-eu' is open" in refused.err) == (1, True)
+    assert visutility("alerts", "mute", "m", "--for", "soon", "--reason", "x").status == 2
+    assert visutility("alerts", "mute", "m", "--for", "9000d", "--reason", "x").status == 2
 
 
 def test_a_retrain_request_can_be_made_by_hand(settings: Settings) -> None:

@@ -26,6 +26,7 @@ class MemorySource:
         self.published: list[list[ToSend]] = []
         self.metrics: list[Message] = []
         self._letters: list[DeadLetter] = []
+        self._time = 0
         self._parsers = {name: TOPICS[name].parser() for name in (*TABLES, *LOGS)}
 
     def put(self, topic: str, *messages: Message, key: str | None = None) -> None:
@@ -34,7 +35,7 @@ class MemorySource:
             if isinstance(message, DeadLetter):
                 offset = len(self._letters)
                 self._letters.append(message)
-            self._take(Record(topic, 0, offset, key if key is not None else message.model_name, message))
+            self._take(topic, offset, key if key is not None else message.model_name, message)
 
     def troubles(self) -> list[str]:
         return [self.trouble] if self.trouble else []
@@ -61,12 +62,14 @@ class MemorySource:
             topic = record.topic.removeprefix(PREFIX)
             if topic in self._parsers:
                 message = None if record.value is None else self._parsers[topic](record.value)
-                self._take(Record(topic, 0, 0, (record.key or b"").decode(), message))
+                self._take(topic, 0, (record.key or b"").decode(), message)
 
     def _check(self) -> None:
         if self.trouble:
             raise Unavailable(self.trouble)
 
-    def _take(self, record: Record) -> None:
+    def _take(self, topic: str, offset: int, key: str, message: Message | None) -> None:
+        self._time += 1
+        record = Record(topic, 0, offset, key, message, self._time)
         step(self.view, record)
         self.changes.tell(record.topic, model_of(record) or "")

@@ -114,9 +114,11 @@ def test_names_of_any_kind_can_be_asked_for(name: str, ada: Client, source: Memo
 
 READS = (
     "me", "models", "model", "points", "findings", "studies", "lineage", "alerts", "dead-letters", "actions", "flow",
-    "changes",
+    "changes", "mutes",
 )  # fmt: skip
-ACTIONS = ("retrain", "pause", "resume", "promote", "rollback", "retire", "retry-dead-letter")
+ACTIONS = (
+    "retrain", "pause", "resume", "promote", "rollback", "retire", "retry-dead-letter", "mute", "unmute", "acknowledge",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", READS)
@@ -130,7 +132,11 @@ def test_nothing_is_told_to_strangers(path: str, anyone: Client) -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_who_may_read_may_not_act(action: str, bob: Client, anyone: Client, source: MemorySource) -> None:
     registered(source)
-    wish = {"event_id": "x"} if action == "retry-dead-letter" else {"model_name": MODEL, "version": "1"}
+    wishes: dict[str, dict[str, object]] = {
+        "retry-dead-letter": {"event_id": "x"}, "unmute": {"mute_id": "x"},
+        "mute": {"model_name": MODEL, "minutes": 5, "note": "x"}, "acknowledge": {"model_name": MODEL, "kind": "x"},
+    }  # fmt: skip
+    wish = wishes.get(action, {"model_name": MODEL, "version": "1"})
     assert bob.act(action, **wish).status == 403
     assert anyone.act(action, **wish).status == 401
     assert source.published == []
@@ -234,6 +240,12 @@ def test_a_dead_letter_goes_nowhere_but_where_records_of_ours_come_from(
         ("promote", {"model_name": MODEL, "version": "2"}, 409),
         ("rollback", {"model_name": "nobody"}, 404),
         ("retry-dead-letter", {"event_id": "nothing"}, 404),
+        ("mute", {"model_name": MODEL, "minutes": 5}, 422),  # without a reason
+        ("mute", {"model_name": MODEL, "minutes": 5, "note": ""}, 422),
+        ("mute", {"model_name": MODEL, "minutes": 0, "note": "x"}, 422),
+        ("mute", {"model_name": MODEL, "minutes": 1e9, "note": "x"}, 422),
+        ("unmute", {"mute_id": "nothing"}, 409),
+        ("acknowledge", {"model_name": MODEL, "kind": "silence"}, 409),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
@@ -245,6 +257,43 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     assert list(answer.json) == ["error"]
     assert len(answer.json["error"].splitlines()) == 1
     assert source.published == []
+
+
+def test_a_muted_alert_is_shown_as_muted_until_it_is_not(ada: Client, source: MemorySource) -> None:
+    source.put("alerts", alert(), alert("records_lost"))
+    muted = ada.act("mute", model_name="dig*", kind="silence", minutes=60, owner="payments", note="moving")
+    assert (muted.status, muted.json["action"], muted.json["model_name"]) == (200, "mute", "dig*")
+    rows = {each["kind"]: each["muted"] for each in ada.ask("alerts", firing="true").json["alerts"]}
+    assert rows["records_lost"] is None
+    told = {"owner": "payments", "actor": "ada", "reason": "moving", "event_id": muted.json["subject"]}
+    assert {name: rows["silence"][name] for name in told} == told
+    assert [each["event_id"] for each in ada.ask("mutes").json["mutes"]] == [told["event_id"]]
+    assert [each["reason"] for each in ada.ask("model", model_name=MODEL).json["mutes"]] == ["moving"]
+    assert [each["action"] for each in ada.ask("actions", model_name=MODEL).json["actions"]] == ["mute"]
+    assert ada.act("unmute", mute_id=told["event_id"]).status == 200
+    assert ada.ask("mutes").json["mutes"] == []
+    assert [each["muted"] for each in ada.ask("alerts", firing="true").json["alerts"]] == [None, None]
+    assert ada.act("unmute", mute_id=told["event_id"]).status == 409
+
+
+def test_an_acknowledged_alert_says_who_knows_of_it_until_it_has_resolved(ada: Client, source: MemorySource) -> None:
+    source.put("alerts", alert())
+    assert ada.act("acknowledge", model_name=MODEL, kind="silence", note="on it").status == 200
+    (row,) = ada.ask("alerts", firing="true").json["alerts"]
+    assert (row["acknowledged"]["actor"], row["acknowledged"]["note"]) == ("ada", "on it")
+    assert row["acknowledged"]["alert_id"] == row["event_id"]
+    source.put("alerts", alert(state="resolved"), alert())
+    assert [each["acknowledged"] for each in ada.ask("alerts").json["alerts"]] == [None, None, None]
+
+
+def test_drift_can_be_acknowledged_while_it_lasts(ada: Client, source: MemorySource) -> None:
+    source.put("status", status("ok"))
+    assert ada.act("acknowledge", model_name=MODEL, kind="drift").status == 409
+    source.put("status", status("drift"))
+    assert ada.act("acknowledge", model_name=MODEL, kind="drift", note="on it").status == 200
+    assert ada.ask("model", model_name=MODEL).json["drift"]["acknowledged"]["note"] == "on it"
+    source.put("status", status("recovered"), status("drift"))
+    assert ada.ask("model", model_name=MODEL).json["drift"]["acknowledged"] is None
 
 
 def test_a_body_larger_than_any_action_needs_is_refused(ada: Client, source: MemorySource) -> None:

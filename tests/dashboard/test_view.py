@@ -78,7 +78,7 @@ def test_a_resolved_alert_does_not_fire_any_more() -> None:
     view = folded(
         record("alerts", alert()), record("alerts", alert(kind="other")), record("alerts", alert(state="resolved"))
     )
-    assert [each.kind for each in answers.alerts(view, None, True, 10).alerts] == ["other"]
+    assert [each.kind for each in answers.alerts(view, None, True, 10, NOW).alerts] == ["other"]
     assert len(answers.alerts(view, None, False, 10).alerts) == 3
 
 
