@@ -112,8 +112,8 @@ def _alert_row(view: DashboardView, alert: Alert, now: datetime) -> AlertRow:
     model = view.models.get(alert.model_name)
     fires = alert.state == "firing" and model is not None and model.firing.get(alert.kind) == alert
     if not fires or not view.handling:
-        return AlertRow.model_construct(**dict(alert))
-    return AlertRow.model_construct(**dict(alert), **dict(_handled(view, alert.model_name, alert.kind, now)))
+        return AlertRow.model_construct(**dict(alert), open=fires)
+    return AlertRow.model_construct(**dict(alert), open=True, **dict(_handled(view, alert.model_name, alert.kind, now)))
 
 
 def _handled(view: DashboardView, model: str, kind: str, now: datetime) -> Handled:

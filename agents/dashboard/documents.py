@@ -76,8 +76,9 @@ class Handled(Document):
 
 
 class AlertRow(Alert):
-    """An alert; of one that fires, the mute that keeps it from being told, and who knows of it, if somebody does."""
+    """An alert; of one that is `open`, the mute that keeps it from being told, and who knows of it, if any."""
 
+    open: bool = False
     muted: Mute | None = None
     acknowledged: Acknowledgement | None = None
 

@@ -207,6 +207,30 @@ def test_a_model_that_is_to_be_trained_again_says_so(scene: Scene, browser: Brow
     browser.find("#actions", "new labels")
 
 
+def test_an_alert_is_muted_told_of_again_and_acknowledged(scene: Scene, browser: Browser) -> None:
+    about = {"type": "schema_drift", "model_name": "model-0007", "timestamp": time.time()}
+    scene.cluster.produce([("model-0007", json.dumps(about).encode())])
+    browser.click(".top nav a", "Alerts")
+    row = "tr:has([data-key='to-model-0007'])"
+    browser.find(row, "schema drift")
+    browser.click(f"{row} button", "Mute")
+    browser.find("dialog", "Mute schema drift of model-0007")
+    browser.find("#field-note").send_keys("the camera is being cleaned" + Keys.ENTER)
+    browser.find(f"{row} .chip", "muted")
+    browser.find("main", "the camera is being cleaned")
+    browser.click("button", "Unmute")
+    browser.find("dialog", "what is still open is told")
+    browser.type("it is clean" + Keys.ENTER)
+    browser.until(lambda: "muted" not in browser.texts(f"{row} .chip"), "the mute to end")
+    browser.click(f"{row} button", "Acknowledge")
+    browser.find("dialog")
+    browser.type("on it" + Keys.ENTER)
+    browser.find(f"{row} .chip", "known to")
+    browser.click(".top nav a", "Actions")
+    for action in ("mute", "unmute", "acknowledge"):
+        browser.find("tbody td", action)
+
+
 def test_a_pause_shows_on_the_page_once_the_stage_has_obeyed(browser: Browser) -> None:
     browser.open(f"{browser.driver.current_url.split('#')[0]}#/model?name={DRIFTED}")
     browser.click(".actions button", "Pause")

@@ -1,16 +1,16 @@
 // One model: its chart, rules, findings, studies, versions with lineage, alerts, dead letters, and what may be done.
 
-import { actionTable, alertTable, letterTable } from "./lists.js";
+import { actionTable, alertTable, handled, handlingButtons, letterTable, muteTable } from "./lists.js";
 import { ago, chip, el, replace, short, table } from "./elements.js";
 import { ask } from "./api.js";
-import { confirmAndAct } from "./dialogs.js";
+import { confirmAndAct, mute } from "./dialogs.js";
 import { draw, valuesTable } from "./chart.js";
 import { lineageTree } from "./lineage.js";
 
 /** Which parts show what comes from which topics. */
 const PARTS = {
-  about: ["status", "models", "alerts", "retrain", "trials"], chart: ["metrics", "drift"], findings: ["drift"], studies: ["retrain", "trials"],
-  versions: ["models"], alerts: ["alerts"], letters: ["dead-letter"], actions: ["audit"],
+  about: ["status", "models", "alerts", "retrain", "trials", "alert-handling"], chart: ["metrics", "drift"], findings: ["drift"], studies: ["retrain", "trials"],
+  versions: ["models"], alerts: ["alerts", "alert-handling"], letters: ["dead-letter"], actions: ["audit"],
 };
 
 /** Shows the model that `query` names in `place`. */
@@ -30,7 +30,10 @@ export function modelPage(place, query, me) {
     chart: () => chart.load(),
     findings: async () => replace(places.findings, el("h2", {}, "Findings"), findingsTable((await ask("findings", { ...about, limit: 20 })).findings)),
     studies: async () => replace(places.studies, el("h2", {}, "Retraining"), ...studies((await ask("studies", about)).studies)),
-    alerts: async () => replace(places.alerts, el("h2", {}, "Alerts"), alertTable((await ask("alerts", { ...about, limit: 20 })).alerts, false)),
+    alerts: async () => {
+      const [{ alerts }, { mutes }] = await Promise.all([ask("alerts", { ...about, limit: 20 }), ask("model", about)]);
+      replace(places.alerts, el("h2", {}, "Alerts"), alertTable(alerts, false, me), ...(mutes.length ? [el("h2", {}, "Muted"), muteTable(mutes, me)] : []));
+    },
     letters: async () => replace(places.letters, el("h2", {}, "Dead letters"), letterTable((await ask("dead-letters", { ...about, limit: 20 })).dead_letters, me, false)),
     actions: async () => replace(places.actions, el("h2", {}, "Actions"), actionTable((await ask("actions", { ...about, limit: 20 })).actions, false)),
   };
@@ -103,7 +106,7 @@ function chartOf(name, place) {
   return { load, repaint: () => repaint().catch(() => {}), close: () => clearInterval(again) };
 }
 
-function heading({ model, firing, aliases, versions: made }, me) {
+function heading({ model, firing, aliases, versions: made, drift, mutes }, me) {
   const champion = aliases.find((alias) => alias.alias === "champion");
   const about = { model_name: model.model_name };
   const button = (label, options, more = {}) => el("button", { type: "button", "data-key": label, class: options.danger ? "danger" : null, ...more, onclick: () => confirmAndAct({ wish: about, ...options }) }, label);
@@ -117,6 +120,7 @@ function heading({ model, firing, aliases, versions: made }, me) {
             ? button("Resume", { title: "Resume retraining", text: "Findings lead to retrain requests again.", confirm: "Resume", action: "resume" })
             : button("Pause", { title: "Pause retraining", text: "No retrain requests are made for it until you resume; it is watched as before.", confirm: "Pause", action: "pause" }),
           button("Roll back", { title: "Roll back", text: `The version before ${champion?.version ?? "the present one"} goes into service.`, confirm: "Roll back", action: "rollback" }, { disabled: !champion?.previous.length }),
+          el("button", { type: "button", "data-key": "Mute", onclick: () => mute(me, about) }, "Mute"),
           button("Retire", { title: "Retire the model", text: "It goes out of service, its alerts end, and the stages forget it. Stop its fleets first.", confirm: "Retire", action: "retire", danger: true }),
         ];
   const facts = [champion ? `champion ${champion.version}` : made.length ? "no champion" : "not in the registry", model.model_version ? `serving ${model.model_version}` : null];
@@ -126,6 +130,8 @@ function heading({ model, firing, aliases, versions: made }, me) {
     el("h1", {}, model.model_name),
     chip(model.state),
     paused ? el("span", { class: "chip" }, "paused") : null,
+    drift ? handled(drift) : mutes.length ? el("span", { class: "chip muted" }, "muted") : null,
+    drift && me.role === "operate" ? handlingButtons(model.model_name, "drift", drift, me) : null,
     el("span", { class: "faint" }, facts.filter(Boolean).join(" · "), " · since ", ago(model.changed)),
     el("div", { class: "row actions" }, buttons),
   );
