@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
+from heapq import nlargest
 
 from agents.dashboard.documents import (
     Actions,
@@ -62,9 +63,8 @@ def detail(view: DashboardView, model: ModelView, row: ModelRow, now: datetime) 
 
 def findings(models: Iterable[ModelView], limit: int) -> Findings:
     """The newest findings about these models."""
-    every = [finding for model in models for finding in reversed(model.findings)]
-    every.sort(key=lambda finding: finding.timestamp, reverse=True)
-    return Findings(findings=every[:limit])
+    every = (finding for model in models for finding in reversed(model.findings))
+    return Findings(findings=nlargest(limit, every, key=lambda finding: finding.timestamp))
 
 
 def studies(view: DashboardView, model: ModelView, now: datetime) -> Studies:

@@ -14,6 +14,7 @@ from agents.dashboard.callers import reader
 from agents.dashboard.health import Health
 from agents.dashboard.reading import Reading
 from agents.dashboard.refusals import tell_errors_in_one_line
+from agents.dashboard.remembered import Remembered
 from agents.dashboard.source import Source
 from agents.dashboard.stream import Stream
 from agents.dashboard.telemetry import registry_of
@@ -32,6 +33,7 @@ def make_app(source: Source, access: Access, prefix: str) -> FastAPI:
     )
     app.state.access = access
     app.add_middleware(SafeAnswers)
+    app.add_middleware(Remembered, source=source, access=access)  # added last, it comes first
     tell_errors_in_one_line(app)
     for routes in (Health(source), Reading(source), Stream(source), Acting(source, prefix)):
         routes.add_to(app)

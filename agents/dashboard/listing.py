@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,12 +15,14 @@ from schemas.status import ModelState, RuleStatus
 
 SortKey = Literal["state", "name", "changed", "mean", "findings"]
 
+_RANKS = {state: rank for rank, state in enumerate(STATES)}
+
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 _WORST = (ModelState.DRIFT, ModelState.WARNING, ModelState.RECOVERED, ModelState.OK, ModelState.WARMING)
 
 _KEYS: dict[str, Callable[[ModelRow], Any]] = {
-    "state": lambda row: STATES.index(row.state),
+    "state": lambda row: _RANKS[row.state],
     "name": lambda row: row.model_name,
     "changed": lambda row: row.changed or _LONG_AGO,
     "mean": lambda row: (row.mean is None, row.mean or 0.0),
@@ -33,6 +35,10 @@ class Listing:
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[int, ModelRow]] = {}
+        self._view: DashboardView | None = None
+        self._revision = 0
+        self._all: dict[str, ModelRow] = {}
+        self._timed: set[str] = set()
 
     def page(
         self,
@@ -51,9 +57,10 @@ class Listing:
         Equal ones are in the order of their names. `states` of the answer counts those that the search found.
         """
         wanted, kept = search.casefold(), set(states)
-        found = [self.row(view, each, now) for name, each in view.models.items() if wanted in name.casefold()]
-        chosen = [row for row in found if not kept or row.state in kept]
-        chosen.sort(key=_KEYS["name"])
+        found: Iterable[ModelRow] = self._by_name(view, now)
+        if wanted:
+            found = [row for row in found if wanted in row.model_name.casefold()]
+        chosen = [row for row in found if row.state in kept] if kept else list(found)
         if sort != "name" or descending:
             chosen.sort(key=_KEYS[sort], reverse=descending)
         counts = Counter(row.state for row in found)
@@ -64,6 +71,27 @@ class Listing:
             states={state: counts[state] for state in STATES},
             models=chosen[offset : offset + limit],
         )
+
+    def _by_name(self, view: DashboardView, now: datetime) -> Collection[ModelRow]:
+        """All rows in the order of names. Only those are looked at that changed, or may change as time goes by."""
+        newest = view.latest[0][0] if view.latest else view.revision + 1
+        changed: set[str] = set()
+        for revision, name in reversed(view.latest):
+            if revision <= self._revision:
+                break
+            changed.add(name)
+        if self._view is not view or newest > self._revision + 1:
+            changed, self._all, self._timed = {*view.models}, {}, set()
+        ordered = changed <= self._all.keys()
+        for name in changed | self._timed:
+            model = view.models[name]
+            self._all[name] = self.row(view, model, now)
+            if model.requests:
+                self._timed.add(name)
+        if not ordered:
+            self._all = dict(sorted(self._all.items()))
+        self._view, self._revision = view, view.revision
+        return self._all.values()
 
     def row(self, view: DashboardView, model: ModelView, now: datetime) -> ModelRow:
         """A model as the list shows it."""

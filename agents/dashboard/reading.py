@@ -36,7 +36,6 @@ class Reading:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._listing = Listing()
-        self._pages: tuple[object, dict[object, Response]] = (None, {})
 
     def add_to(self, app: FastAPI) -> None:
         """Answer under /api/v1."""
@@ -76,27 +75,17 @@ class Reading:
         limit: Limit = 50,
     ) -> Response:
         """Models, those that need a person most first; `states` counts all that the search found."""
-        view, now = self._view, datetime.now(UTC)
-        moment = id(view), view.revision, now.replace(microsecond=0)
-        if self._pages[0] != moment:
-            self._pages = moment, {}
-        question = search, tuple(state or ()), sort, descending, offset, limit
-        found = self._pages[1].get(question)
-        if found is None:
-            found = answer(
-                self._listing.page(
-                    view,
-                    now,
-                    search=search,
-                    states=state or (),
-                    sort=sort,
-                    descending=descending,
-                    offset=offset,
-                    limit=limit,
-                )
-            )
-            self._pages[1][question] = found
-        return found
+        found = self._listing.page(
+            self._view,
+            datetime.now(UTC),
+            search=search,
+            states=state or (),
+            sort=sort,
+            descending=descending,
+            offset=offset,
+            limit=limit,
+        )
+        return answer(found)
 
     async def model(self, model_name: Name) -> Response:
         """One model: its rules with their windows, its states, alerts that fire, its versions."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, TypeVar
 from uuid import uuid5
 
@@ -34,6 +35,9 @@ TABLES: Final = ("status", "models", "alert-handling")
 
 LOGS: Final = ("drift", "retrain", "trials", "alerts", "dead-letter", "audit")
 """Topics of which the recent past is read."""
+
+LATEST: Final = 10_000
+"""Changes of which it is known which model they are about, so that nobody need look at all."""
 
 HANDLING: Final = "alert-handling"
 
@@ -98,14 +102,19 @@ class ModelView:
     revision: int = 0
 
 
+_NUMBERS = count()
+
+
 class DashboardView:
     """All models, and the newest dead letters by their ids.
 
     `taken` counts messages by type and the state or severity they tell of; `revision` grows with every record that told
-    something, `revisions` with those of each topic. `handling` is what people said of alerts, `acknowledged` when.
+    something, `revisions` with those of each topic; `latest` are the newest of them with the models they tell of.
+    `handling` is what people said of alerts, `acknowledged` when. No two views have the same `number`.
     """
 
     def __init__(self) -> None:
+        self.number = next(_NUMBERS)
         self.models: dict[str, ModelView] = {}
         self.registry = RegistryView()
         self.alerts: deque[Alert] = deque(maxlen=KEPT_OVERALL)
@@ -115,6 +124,7 @@ class DashboardView:
         self.taken: Counter[tuple[str, str]] = Counter()
         self.revision = 0
         self.revisions: Counter[str] = Counter()
+        self.latest: deque[tuple[int, str]] = deque(maxlen=LATEST)
         self.acknowledged: dict[str, int] = {}
 
 
@@ -134,10 +144,13 @@ def step(view: DashboardView, record: Record) -> DashboardView:
             view.models[name] = model
             model.revision += 1
             view.revision += 1
+            view.latest.append((view.revision, name))
     if view.revision != before:
         view.revisions[record.topic] += 1
         if message is not None:
             view.taken[message.type, _outcome(message)] += 1
+        else:
+            view.revisions["alerts"] += 1  # those of a model that was retired are over
     return view
 
 

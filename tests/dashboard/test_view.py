@@ -79,7 +79,7 @@ def test_a_resolved_alert_does_not_fire_any_more() -> None:
         record("alerts", alert()), record("alerts", alert(kind="other")), record("alerts", alert(state="resolved"))
     )
     assert [each.kind for each in answers.alerts(view, None, True, 10, NOW).alerts] == ["other"]
-    assert len(answers.alerts(view, None, False, 10).alerts) == 3
+    assert len(answers.alerts(view, None, False, 10, NOW).alerts) == 3
 
 
 def test_a_retired_model_keeps_its_past_and_has_no_status() -> None:

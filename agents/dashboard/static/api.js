@@ -30,7 +30,23 @@ export async function ask(path, query = {}, signal = undefined) {
       if (each !== undefined && each !== null && each !== "") question.append(name, each);
     }
   }
-  return answered(await fetch(`${BASE}${path}?${question}`, { headers: headers(), signal }));
+  const address = `${BASE}${path}?${question}`;
+  const known = answers.get(address);
+  const response = await fetch(address, { headers: { ...headers(), ...(known ? { "if-none-match": known.tag } : {}) }, signal });
+  if (response.status === 304) return structuredClone(known.document);
+  const document = await answered(response);
+  remember(address, response.headers.get("etag"), document);
+  return document;
+}
+
+const MOST_ANSWERS = 50;
+const answers = new Map(); // what was answered last, by address: most of it has not changed when it is asked for again
+
+function remember(address, tag, document) {
+  answers.delete(address);
+  if (!tag) return;
+  answers.set(address, { tag, document: structuredClone(document) });
+  if (answers.size > MOST_ANSWERS) answers.delete(answers.keys().next().value);
 }
 
 /** Act: `act("promote", {model_name: "fraud", version: "7"})`. */
