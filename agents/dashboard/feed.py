@@ -165,5 +165,5 @@ def _consumer(servers: Cluster) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",
-        fetch_max_wait_ms=POLL_MS,
+        fetch_max_wait_ms=500,  # without news; what comes is told at once
     )

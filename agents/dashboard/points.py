@@ -64,23 +64,25 @@ class Series:
         """The newest values of a metric (None: of the first there is) with windows of `size` values, oldest first."""
         chosen = metric if metric is not None else next(iter(self._values), None)
         size = min(max(size, 2), LARGEST_WINDOW)
-        points = list(_with_windows(list(self._values.get(chosen or "", ())), size))
+        values = list(_with_windows(list(self._values.get(chosen or "", ())), size))
         return Points(
             model_name=model,
             metric=chosen,
             metrics=self.metrics,
             size=size,
             complete=self.complete,
-            points=points[-limit:],
+            points=[
+                Point(timestamp=each.timestamp, model_version=each.version, value=each.value, mean=mean, std=std)
+                for each, mean, std in values[-limit:]
+            ],
         )
 
 
-def _with_windows(values: list[Value], size: int) -> Iterator[Point]:
+def _with_windows(values: list[Value], size: int) -> Iterator[tuple[Value, float, float]]:
     """Windows are those of one version; where two serve at once, each has its own."""
     windows: dict[str, CountWindow] = {}
     for version, run in groupby(values, key=lambda each: each.version):
         window = windows.setdefault(version, CountWindow(size))
         together = list(run)
         pushed = window.push_many([each.value for each in together])
-        for each, mean, std in zip(together, pushed.mean.tolist(), pushed.std.tolist(), strict=True):
-            yield Point(timestamp=each.timestamp, model_version=version, value=each.value, mean=mean, std=std)
+        yield from zip(together, pushed.mean.tolist(), pushed.std.tolist(), strict=True)

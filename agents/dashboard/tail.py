@@ -1,18 +1,18 @@
 """The newest values of the models that somebody looks at, from the `metrics` topic.
 
 `metrics` may carry a hundred thousand records a second; only its tail is read, and only while a page asks: of each
-partition the last `TAIL` records once, then what comes. Where more comes than `BEHIND` records a partition and look,
-what lies between is left out, and the answer says so. So the cost is bounded whatever the fleets send.
+partition some thousand records of the past once (`DEPTHS`), then what comes. Where more comes than `BEHIND` records a
+partition and look, what lies between is left out, and the answer says so. So the cost is bounded whatever the fleets send.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -25,13 +25,31 @@ from streams.topic_log import PATIENCE, partition_counts, started
 
 log = logging.getLogger(__name__)
 
-TAIL, BEHIND, AT_ONCE = 20_000, 5_000, 1_000
-"""Records of a partition: of the past that are read, that reading may lie behind, that are taken at once."""
+DEPTHS: Final = (2_000, 8_000, 20_000)
+"""How many records of a partition's past are read, each for want of values among the last so many."""
+
+ENOUGH: Final = 500
+"""Messages of a model after which no more of the past is read."""
+
+BEHIND, AT_ONCE = 5_000, 1_000
+"""Records of a partition that reading may lie behind, that are taken at once."""
 
 LOOK_SECONDS: Final = 0.5
 
 WATCHED_FOR, MOST_WATCHED = 30.0, 8
 """Seconds after which a model that nobody asked for is not watched any more; models watched at once."""
+
+
+_Ends = dict[TopicPartition, int]
+
+
+class _Past(NamedTuple):
+    """A message of the past, and where and when it was written."""
+
+    time: int
+    offset: int
+    place: TopicPartition
+    message: Message
 
 
 @dataclass(slots=True)
@@ -154,33 +172,56 @@ class Tail:
         return news
 
     async def _read_past(self, model: str, watch: _Watch) -> None:
-        """Put what came before the watch began in front of what has come since."""
-        found: list[tuple[int, Message]] = []
+        """Put what came before the watch began in front of what has come since.
+
+        The newest records of all partitions first, then older ones of those where the model is, until there are enough
+        values: a model's records are in few partitions, and most of a busy topic is about others.
+        """
+        found: list[_Past] = []
         async with started(self._consumer()) as consumer, asyncio.timeout(PATIENCE):
             consumer.assign(list(watch.begins))
             begins = await consumer.beginning_offsets(list(watch.begins))
-            for place, end in watch.begins.items():
-                consumer.seek(place, max(begins[place], end - TAIL))
-            unread = {place for place, end in watch.begins.items() if begins[place] < end}
-            while unread:
-                batches = await consumer.getmany(*unread, timeout_ms=200, max_records=AT_ONCE)
-                found += [(each.timestamp, message) for each, message in self._past_of(model, watch, batches)]
-                unread = {place for place in unread if await consumer.position(place) < watch.begins[place]}
-                await asyncio.sleep(0)
-        found.sort(key=lambda pair: pair[0])
-        for message in (*(message for _, message in found), *(watch.waiting or ())):
+            ends = dict(watch.begins)
+            for depth in DEPTHS:
+                since = {place: max(begins[place], watch.begins[place] - depth) for place in ends}
+                found += await self._read_between(consumer, model, since, ends)
+                places = {each.place for each in found} or set(ends)
+                ends = {place: since[place] for place in places & ends.keys() if begins[place] < since[place]}
+                if len(found) >= ENOUGH or not ends:
+                    break
+        found.sort(key=lambda each: (each.time, each.offset))
+        for message in (*(each.message for each in found), *(watch.waiting or ())):
             watch.series.take(message)
         watch.waiting = watch.past = None
 
-    def _past_of(
-        self, model: str, watch: _Watch, batches: dict[TopicPartition, list[ConsumerRecord]]
-    ) -> Iterable[tuple[ConsumerRecord, Message]]:
-        for place, batch in batches.items():
-            for record in batch:
-                if record.offset < watch.begins[place] and any(self._named(record, (model,))):
-                    message = self._message(record, model)
-                    if message is not None:
-                        yield record, message
+    async def _read_between(
+        self,
+        consumer: AIOKafkaConsumer,
+        model: str,
+        since: Mapping[TopicPartition, int],
+        ends: dict[TopicPartition, int],
+    ) -> list[_Past]:
+        """What is about a model at offsets [since, end) of some partitions."""
+        found: list[_Past] = []
+        for place, begin in since.items():
+            consumer.seek(place, begin)
+        unread = {place for place, end in ends.items() if since[place] < end}
+        consumer.pause(*(consumer.assignment() - unread))
+        consumer.resume(*unread)
+        while unread:
+            batches = await consumer.getmany(*unread, timeout_ms=200, max_records=AT_ONCE)
+            for place, batch in batches.items():
+                found += self._past_of(model, place, ends[place], batch)
+            unread = {place for place in unread if await consumer.position(place) < ends[place]}
+            await asyncio.sleep(0)
+        return found
+
+    def _past_of(self, model: str, place: TopicPartition, end: int, batch: list[ConsumerRecord]) -> Iterable[_Past]:
+        for record in batch:
+            if record.offset < end and any(self._named(record, (model,))):
+                message = self._message(record, model)
+                if message is not None:
+                    yield _Past(record.timestamp, record.offset, place, message)
 
     @staticmethod
     def _named(record: ConsumerRecord, names: Iterable[str]) -> list[str]:
@@ -207,6 +248,6 @@ class Tail:
             auto_offset_reset="latest",
             enable_auto_commit=False,
             isolation_level="read_committed",
-            fetch_max_wait_ms=200,
+            fetch_max_wait_ms=500,  # without news; what comes is told at once
             client_id="visutility-dashboard-tail",
         )

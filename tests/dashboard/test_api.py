@@ -106,6 +106,39 @@ def test_a_page_of_the_list_is_not_answered_from_before_a_change(ada: Client, so
     assert ada.ask("models").json["models"][0]["state"] == "warning"
 
 
+def test_what_has_not_changed_is_not_sent_again(ada: Client, anyone: Client, source: MemorySource) -> None:
+    source.put("status", status("ok"))
+    first = ada.ask("models")
+    tag = {"if-none-match": first.headers["etag"]}
+    again = ada.ask("models", headers=tag)
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert "content-security-policy" in again.headers
+    assert ada.ask("models").body == first.body
+    assert anyone.ask("models", headers=tag).status == 401  # remembered or not
+    source.put("status", status("warning"))
+    assert ada.ask("models", headers=tag).json["models"][0]["state"] == "warning"
+
+
+QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "status": ("models", {}), "drift": ("findings", {}), "alerts": ("alerts", {}), "dead-letter": ("dead-letters", {}),
+    "retrain": ("studies", {"model_name": MODEL}), "models": ("model", {"model_name": MODEL}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("topic", QUESTIONS)
+def test_no_answer_is_remembered_beyond_what_it_tells_of(topic: str, ada: Client, source: MemorySource) -> None:
+    source.put("status", status("ok"))
+    path, query = QUESTIONS[topic]
+    before = ada.ask(path, None, **query).body
+    assert ada.ask(path, None, **query).body == before
+    news: dict[str, Message] = {
+        "status": status("drift"), "drift": drift(), "alerts": alert(), "dead-letter": letter(1), "retrain": request(),
+        "models": version("1", MODEL),
+    }  # fmt: skip
+    source.put(topic, news[topic], key=version_key(MODEL, "1") if topic == "models" else None)
+    assert ada.ask(path, None, **query).body != before
+
+
 @pytest.mark.parametrize("name", ["a/b", "a b%2F?&#", "naïve—模型", "x@champion", "..", "' OR 1=1"])
 def test_names_of_any_kind_can_be_asked_for(name: str, ada: Client, source: MemorySource) -> None:
     source.put("status", status("ok", name))

@@ -169,6 +169,20 @@ def test_a_models_newest_values_are_found_wherever_its_fleet_wrote_them_and_go_o
         assert flow["stages"][0] == {"stage": "monitor", "records_per_second": None, "lag": None}
 
 
+def test_of_a_model_that_is_seldom_heard_of_more_of_the_past_is_read(settings: Settings) -> None:
+    topic = f"{settings.topic_prefix}metrics"
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
+    for number, name in enumerate(["rare", *["other"] * 2_500, "often", *["other"] * 10]):
+        about = {"type": "metrics", "model_name": name, "timestamp": time.time(), "accuracy": number / 10_000}
+        producer.produce(topic, key=name, value=json.dumps(about), partition=1)
+    assert producer.flush(30) == 0
+    publish(settings, "status", status("ok", "rare"), status("ok", "often"))
+    with dashboard(settings) as client:
+        until(lambda: ready(client))
+        for name, value in (("rare", 0.0), ("often", 0.2501)):
+            assert [each["value"] for each in client.ask("points", model_name=name).json["points"]] == [value]
+
+
 def test_it_says_why_it_is_not_ready_and_is_once_the_topics_are_there(real_broker: Broker, topic_prefix: str) -> None:
     settings = Settings(bootstrap_servers=real_broker.bootstrap_servers, topic_prefix=topic_prefix)
     with dashboard(settings) as client:

@@ -39,7 +39,7 @@ export function modelPage(place, query, me) {
   };
   place.replaceChildren(
     head, places.chart, el("div", { class: "columns" }, places.about, places.findings), places.studies, places.versions,
-    el("div", { class: "columns" }, places.alerts, places.actions), places.letters,
+    places.alerts, places.actions, places.letters,
   );
   replace(head, el("div", { class: "head" }, el("h1", {}, name)));
   const waiting = new Set();
@@ -120,7 +120,7 @@ function heading({ model, firing, aliases, versions: made, drift, mutes }, me) {
             ? button("Resume", { title: "Resume retraining", text: "Findings lead to retrain requests again.", confirm: "Resume", action: "resume" })
             : button("Pause", { title: "Pause retraining", text: "No retrain requests are made for it until you resume; it is watched as before.", confirm: "Pause", action: "pause" }),
           button("Roll back", { title: "Roll back", text: `The version before ${champion?.version ?? "the present one"} goes into service.`, confirm: "Roll back", action: "rollback" }, { disabled: !champion?.previous.length }),
-          el("button", { type: "button", "data-key": "Mute", onclick: () => mute(me, about) }, "Mute"),
+          el("button", { type: "button", "data-key": "Mute", onclick: () => mute(me, about) }, "Mute all"),
           button("Retire", { title: "Retire the model", text: "It goes out of service, its alerts end, and the stages forget it. Stop its fleets first.", confirm: "Retire", action: "retire", danger: true }),
         ];
   const facts = [champion ? `champion ${champion.version}` : made.length ? "no champion" : "not in the registry", model.model_version ? `serving ${model.model_version}` : null];
