@@ -1,8 +1,8 @@
 """The newest values of the models that somebody looks at, from the `metrics` topic.
 
 `metrics` may carry a hundred thousand records a second; only its tail is read, and only while a page asks: of each
-partition some thousand records of the past once (`DEPTHS`), then what comes. Where more comes than `BEHIND` records a
-partition and look, what lies between is left out, and the answer says so. So the cost is bounded whatever the fleets send.
+partition some thousand records of the past once (`DEPTHS`), then what comes. Of more than `BEHIND` records of a
+partition a look, some are left out, and the answer says so. So the cost is bounded whatever the fleets send.
 """
 
 from __future__ import annotations

@@ -142,7 +142,8 @@ export function actionTable(actions, withModels) {
   if (withModels) columns.splice(2, 0, { name: "Model" });
   const rows = actions.map((each) => {
     const cells = [ago(each.timestamp), each.actor, each.action.replaceAll("_", " "), each.subject || "—", each.note || "—"];
-    if (withModels) cells.splice(2, 0, named(each.model_name));
+    const pattern = each.action.endsWith("mute") && /[*?[]/.test(each.model_name);
+    if (withModels) cells.splice(2, 0, pattern ? each.model_name : named(each.model_name));
     return cells;
   });
   return table("Actions", columns, rows, "Nobody has done anything.");
