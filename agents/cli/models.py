@@ -212,8 +212,8 @@ def _do(
         print_json({"published": [each.to_dict() for each in messages], "removed": removed, **(told or {})})
         return
     for message in messages:
-        what = f"{message.alias}: " if hasattr(message, "alias") else ""
-        print_line(f"{what}{message.model_name} {message.model_version}; {_text(message)}")
+        alias = f"{message.alias}: " if hasattr(message, "alias") else ""
+        print_line(f"{alias}{message.model_name} {message.model_version}; {_text(message)}")
     if orders:
         print_line(f"told {', '.join(record.topic for record in orders)}")
 

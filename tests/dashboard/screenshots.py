@@ -12,6 +12,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from agents.dashboard.access import Access, hashed
 from agents.dashboard.api import make_app
@@ -46,7 +47,7 @@ class DaySource(MemorySource):
         return Flow(records_per_second=4_210.0, stages=stages, seconds_ago=0.4)
 
 
-def at(minutes: float) -> dict[str, datetime]:
+def at(minutes: float) -> dict[str, Any]:
     return {"timestamp": NOW - timedelta(minutes=minutes)}
 
 
