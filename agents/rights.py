@@ -55,7 +55,9 @@ def _worker(settings: Settings) -> list[Grant]:
     for stage in (agent for agent in settings.agents if agent in _STAGES):
         grants += _stage(stage)
     if "monitor" in settings.agents and settings.notify:
-        grants += [*_on_topics("Read", topics_for(settings.notify)), Grant("group", "Read", "notify")]
+        tables = ["alert-handling", f"notify{CHANGELOG}"]
+        grants += [*_on_topics("Read", [*topics_for(settings.notify), *tables]), *_on_topics("Write", tables)]
+        grants += [Grant("group", "Read", "notify")]
     if "retrain" in settings.agents and any(rule.deliver for rule in settings.retrain):
         grants += [*_on_topics("Read", ["retrain"]), Grant("group", "Read", "retrain-delivery")]
     if settings.runs_trials:
@@ -92,7 +94,8 @@ def _operator() -> list[Grant]:
         *_on_topics("Read", [*TOPICS, *_internals()]),
         *(Grant("group", "Read", stage) for stage in _STAGES),
         *_acting(),
-        *(Grant("transactional-id", "Write", f"{stage}-", prefixed=True) for stage in _STAGES),
+        # Like the dashboard, commands write an action and its audit record in one transaction.
+        *(Grant("transactional-id", "Write", f"{name}-", prefixed=True) for name in ("dashboard", *_STAGES)),
         *(right for stage in _STAGES for right in _on_topics("Delete", [f"{stage}{CHANGELOG}"])),
         *(right for stage in _STAGES for right in _on_topics("Write", [f"{stage}{CHANGELOG}"])),
     ]

@@ -39,6 +39,7 @@ _WHAT: Final = {
     "experiments": "Training runs, epoch by epoch.",
     "alerts": "What people should know; each is firing or resolved.",
     "dead-letter": "Records that could not be read or processed, with the reason.",
+    "alert-handling": "What people said of alerts: mutes and acknowledgements.",
     "audit": "What people did.",
 }
 

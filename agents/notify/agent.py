@@ -40,7 +40,7 @@ from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.ids import dead_letter_id
 from schemas.message import InvalidMessage
 from schemas.topics import TOPICS
-from streams.clients import new_consumer
+from streams.clients import new_consumer, new_producer
 from streams.persistent import Persistent
 from streams.settings import EngineSettings
 from streams.topic_log import TopicFollower, ToSend, publish, send, started
@@ -102,20 +102,17 @@ class Notifier:
             partition_assignment_strategy=[RangePartitionAssignor],
         )
         consumer.subscribe(list(names))
-        servers = self._engine.bootstrap_servers
+        servers = self._engine.connection
         reading = _Reading(consumer, self._engine, self._rules, self._senders, names)
         handling = TopicFollower(servers, self._engine.topic("alert-handling"), reading.take_handling)
         conditions = TopicFollower(servers, self._engine.changelog(GROUP), reading.take_condition)
         try:
-            async with handling, conditions, started(_producer(servers)) as producer, started(consumer):
+            writing = new_producer(servers, acks="all", enable_idempotence=True)
+            async with handling, conditions, started(writing) as producer, started(consumer):
                 saving = _Saving(producer, self._engine, conditions.partitions, handling.partitions)
                 await reading.run(self.joined, saving, (handling, conditions))
         finally:
             await reading.close()
-
-
-def _producer(servers: str) -> AIOKafkaProducer:
-    return AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
 
 
 class _Saving:
