@@ -37,12 +37,24 @@ class EngineCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         engines = self._worker.engines()
-        yield GaugeMetricFamily("visutility_ready", "1 while every stage works.", value=float(self._worker.ready))
-        yield self._gauge("partitions", "Partitions owned.", {s: len(each.partitions) for s, each in engines.items()})
+        yield GaugeMetricFamily(
+            "visutility_ready", "1 while every stage reads and works, else 0.", value=float(self._worker.ready)
+        )
+        yield self._gauge(
+            "partitions", "Partitions that this process owns.", {s: len(each.partitions) for s, each in engines.items()}
+        )
         records = CounterMetricFamily("visutility_records", "Input records in committed checkpoints.", labels=["stage"])
-        outputs = CounterMetricFamily("visutility_outputs", "Records published.", labels=["stage", "topic"])
-        failures = CounterMetricFamily("visutility_checkpoint_failures", "Failed checkpoints.", labels=["stage"])
-        lag = GaugeMetricFamily("visutility_lag_records", "Offsets there are to read.", labels=["stage", "topic"])
+        outputs = CounterMetricFamily(
+            "visutility_outputs",
+            "Records published by committed checkpoints; dead letters have the topic dead-letter.",
+            labels=["stage", "topic"],
+        )
+        failures = CounterMetricFamily(
+            "visutility_checkpoint_failures", "Checkpoints that failed and were made up for.", labels=["stage"]
+        )
+        lag = GaugeMetricFamily(
+            "visutility_lag_records", "Offsets of owned partitions there are to read.", labels=["stage", "topic"]
+        )
         for stage, engine in engines.items():
             records.add_metric([stage], engine.tally.records)
             failures.add_metric([stage], engine.tally.failures)
@@ -51,11 +63,17 @@ class EngineCollector(Collector):
             for topic, behind in self._lag(engine).items():
                 lag.add_metric([stage, topic], behind)
         yield from (records, outputs, failures, lag)
-        yield self._gauge("delay_seconds", "Age of what is processed.", {s: self._delay(e) for s, e in engines.items()})
+        yield self._gauge(
+            "delay_seconds",
+            "How old the newest processed record is, while there are more to read.",
+            {s: self._delay(e) for s, e in engines.items()},
+        )
         transactions = {stage: engine.tally.transactions for stage, engine in engines.items()}
-        yield _histogram("transaction_seconds", "A checkpoint's transaction.", transactions)
+        yield _histogram("transaction_seconds", "How long a checkpoint's transaction takes.", transactions)
         checkpoints = {stage: engine.tally.checkpoints for stage, engine in engines.items()}
-        yield _histogram("checkpoint_seconds", "A whole checkpoint.", checkpoints)
+        yield _histogram(
+            "checkpoint_seconds", "How long a whole checkpoint takes: transaction and RocksDB.", checkpoints
+        )
 
     def _lag(self, engine: Engine[object]) -> Counter[str]:
         found = Counter[str]()

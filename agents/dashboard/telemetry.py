@@ -40,20 +40,32 @@ class DashboardCollector(Collector):
         yield models
         firing = sum(len(model.firing) for model in view.models.values())
         yield GaugeMetricFamily("visutility_alerts_firing", "Alerts that have not been resolved.", value=firing)
-        messages = CounterMetricFamily("visutility_messages", "Messages on the topics.", labels=["type", "outcome"])
+        messages = CounterMetricFamily(
+            "visutility_messages",
+            "Messages on the topics that the dashboard reads; outcome is the state or severity that they tell of.",
+            labels=["type", "outcome"],
+        )
         for labels, count in view.taken.items():
             messages.add_metric(labels, count)
         yield messages
-        lag = GaugeMetricFamily("visutility_stage_lag_records", "Records that wait for a stage.", labels=["stage"])
+        lag = GaugeMetricFamily(
+            "visutility_stage_lag_records", "Records of all partitions that wait for a stage.", labels=["stage"]
+        )
         for stage in flow.stages:
             if stage.lag is not None:
                 lag.add_metric([stage.stage], stage.lag)
         yield lag
         if (rate := flow.records_per_second) is not None:
-            yield GaugeMetricFamily("visutility_metrics_records_per_second", "What comes in.", value=rate)
-        yield GaugeMetricFamily("visutility_dashboard_pages", "Pages that follow.", value=len(self._source.changes))
+            yield GaugeMetricFamily(
+                "visutility_metrics_records_per_second", "Records that come in on metrics.", value=rate
+            )
+        yield GaugeMetricFamily(
+            "visutility_dashboard_pages", "Pages that follow the changes.", value=len(self._source.changes)
+        )
         ready = float(not self._source.troubles())
-        yield GaugeMetricFamily("visutility_dashboard_ready", "1 while all is read.", value=ready)
+        yield GaugeMetricFamily(
+            "visutility_dashboard_ready", "1 while all topics have been read and Kafka answers, else 0.", value=ready
+        )
 
 
 def registry_of(source: Source) -> CollectorRegistry:
