@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer. uv is used where it is installed, else venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench check format schemas asyncapi fuzz lock sbom audit clean
+.PHONY: help demo test chaos bench check docs format schemas asyncapi fuzz lock sbom audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ check: $(VENV)/.dev ## lint, format, types, layers of imports
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy --strict $(SOURCES)
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev ## build the documentation as a site in build/site; a warning fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.dev ## format the code and mend what the linter can
 	$(BIN)/ruff format $(SOURCES)

@@ -14,6 +14,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -52,7 +53,7 @@ def blocks(document: Path) -> list[Block]:
     """Every fenced block of a document, in its order."""
     text = document.read_text()
     return [
-        Block(document, text.count("\n", 0, match.start(3)) + 1, match[3], match[4], (match[1] or "").strip())
+        Block(document, text.count("\n", 0, match.start(3)) + 1, match[3], dedent(match[4]), (match[1] or "").strip())
         for match in _FENCE.finditer(text)
     ]
 

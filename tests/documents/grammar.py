@@ -13,6 +13,9 @@ from agents.cli.main import app
 
 ROOT_COMMAND: Any = typer.main.get_command(app)
 
+_NOTHING = "what to do is missing"
+_LEFT_OUT = re.compile(r"Missing (argument|option)|Option .* requires an argument")
+
 
 def commands() -> Iterator[tuple[list[str], Any]]:
     """Every command with the words that lead to it, groups included, the root first."""
@@ -33,15 +36,23 @@ def fault(arguments: Sequence[str], *, mentioned: bool = False) -> str | None:
         if rest[0] not in below:
             return f"no command {' '.join([*path, rest[0]])!r}"
         path, command, rest = [*path, rest[0]], below[rest[0]], rest[1:]
+    if not path:
+        # Done while they are parsed, and one of them writes into ~/.bashrc: never given to the parser.
+        known = {name for each in command.params for name in each.opts} | {"--help"}
+        return next(
+            (f"No such option: {each}" for each in rest if each not in known), None if rest or mentioned else _NOTHING
+        )
+    if "--help" in rest:
+        rest, mentioned = [each for each in rest if each != "--help"], True
     if not rest and hasattr(command, "commands") and not command.invoke_without_command:
-        return None if mentioned else "what to do is missing"
+        return None if mentioned else _NOTHING
+    return _refusal(command, ["visutility", *path], rest, mentioned)
+
+
+def _refusal(command: Any, path: list[str], rest: list[str], mentioned: bool) -> str | None:
     try:
-        command.make_context(" ".join(["visutility", *path]), rest)
-    except typer.Exit:
-        return None  # --help, --version
+        command.make_context(" ".join(path), rest)
     except TyperException as problem:
         text = problem.format_message()
-        return (
-            None if mentioned and re.match(r"Missing (argument|option)|Option .* requires an argument", text) else text
-        )
+        return None if mentioned and _LEFT_OUT.match(text) else text
     return None

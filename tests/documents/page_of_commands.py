@@ -10,7 +10,7 @@ from tests.documents.markdown import cell, paragraphs
 
 _HEAD = """# Commands
 
-`visutility COMMAND --help` says the same. With `--json` a command prints one JSON document on stdout and nothing else
+The same as `--help` after each of them. With `--json` a command prints one JSON document on stdout and nothing else
 there. Exit status: 0 done, 1 failed, 2 wrong usage or bad input; the reason is one line on stderr, and with
 `VISUTILITY_LOG_LEVEL=debug` the traceback of what nobody expected. A wrong name is answered with the nearest right one.
 

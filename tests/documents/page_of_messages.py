@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from schemas.message import Message
@@ -42,7 +43,7 @@ _VALUE = "number, text of at most 1000 characters, true or false"
 def messages_page() -> str:
     """The page."""
     topics = "".join(_topic(spec) for spec in TOPICS.values())
-    return f"{_HEAD}{topics}\n## Objects inside messages\n{''.join(_part(*each) for each in sorted(_parts().items()))}"
+    return f"{_HEAD}{topics}\n## Objects inside messages\n{''.join(_part(*each) for each in _objects())}"
 
 
 def _topic(spec: TopicSpec) -> str:
@@ -60,13 +61,18 @@ def _message(message: type[Message], spec: TopicSpec) -> str:
     return f"\n### {name}\n\n{_described(message.__doc__)}\n{_table(rows)}"
 
 
-def _parts() -> dict[str, dict[str, Any]]:
-    """The objects inside of messages by their class's name, but for whole messages."""
+@cache
+def _definitions() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of whatever messages hold that has a class of its own, by its name."""
     schemas = [message.model_json_schema(by_alias=True) for spec in TOPICS.values() for message in spec.classes]
-    found = {name: part for schema in schemas for name, part in schema.get("$defs", {}).items()}
-    return {
-        name: part for name, part in found.items() if "properties" in part and "model_name" not in part["properties"]
-    }
+    return {name: part for schema in schemas for name, part in schema.get("$defs", {}).items()}
+
+
+def _objects() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Those that are objects and no messages, by name."""
+    for name, part in sorted(_definitions().items()):
+        if "properties" in part and "model_name" not in part["properties"]:
+            yield name, part
 
 
 def _part(name: str, schema: dict[str, Any]) -> str:
@@ -85,46 +91,46 @@ def _table(rows: list[str]) -> str:
 
 def _rows(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each field with its row. Of an optional one it goes without saying that it may be null."""
-    required, parts = schema.get("required", []), schema.get("$defs") or _parts()
+    required = schema.get("required", [])
     for name, field in schema["properties"].items():
-        kind = _kind(field, parts)
+        kind = _kind(field)
         how = "required" if name in required else "optional"
         told = f"; {cell(field['description'])}" if "description" in field else ""
         yield name, f"| `{name}` | {kind if how == 'required' else kind.removesuffix(', or null')} | {how}{told} |\n"
 
 
-def _kind(schema: dict[str, Any], parts: dict[str, Any]) -> str:
+def _kind(schema: dict[str, Any]) -> str:
     """A JSON Schema in a few words."""
     if "expected" in schema:
         is_time = schema["expected"].startswith("an RFC 3339")
         return _TIME if is_time else _VALUE + (", or null" if schema["expected"].endswith("or null") else "")
     if "$ref" in schema:
-        return _reference(schema["$ref"].rsplit("/", 1)[1], parts)
+        return _reference(schema["$ref"].rsplit("/", 1)[1])
     if "anyOf" in schema:
-        kinds = dict.fromkeys(_kind(each, parts) for each in schema["anyOf"])
+        kinds = dict.fromkeys(_kind(each) for each in schema["anyOf"])
         return " or ".join(kind for kind in kinds if kind != "null") + (", or null" if "null" in kinds else "")
     if "const" in schema or "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema.get("enum", [schema.get("const")]))
-    return _plain(schema, parts)
+    return _plain(schema)
 
 
-def _reference(name: str, parts: dict[str, Any]) -> str:
-    part = parts[name]
+def _reference(name: str) -> str:
+    part = _definitions()[name]
     if "enum" in part:
-        return _kind(part, parts)
+        return _kind(part)
     title = part["properties"]["type"]["const"] if "model_name" in part["properties"] else name
     return f"[{title}](#{title.lower()})"
 
 
-def _plain(schema: dict[str, Any], parts: dict[str, Any]) -> str:
+def _plain(schema: dict[str, Any]) -> str:
     kind = schema.get("type", "any value")
     if kind == "array" and "prefixItems" in schema:
-        return "list: " + ", ".join(_kind(each, parts) for each in schema["prefixItems"])
+        return "list: " + ", ".join(_kind(each) for each in schema["prefixItems"])
     if kind == "array":
-        return f"list{_size(schema, 'Items', 'items')}: {_kind(schema['items'], parts)}"
+        return f"list{_size(schema, 'Items', 'items')}: {_kind(schema['items'])}"
     if kind == "object":
         inside = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
-        values = f": {_kind(inside, parts)}" if isinstance(inside, dict) else ""
+        values = f": {_kind(inside)}" if isinstance(inside, dict) else ""
         return f"object by name{_size(schema, 'Properties', 'entries')}{values}"
     if kind == "string":
         digits = "0-9a-f" in schema.get("pattern", "")

@@ -29,15 +29,16 @@ from agents.cli.main import main
 from tests.documents.fences import ROOT, Block, lines, words
 
 _BROKER = re.compile(r"\b(?:localhost|kafka|broker)(?:-\d)?:909\d\b")
+_TOPIC = re.compile(r"(?<=[/\"])visutility\.(?=[a-z]+[-\"?]|$)")
 _ADDRESS = re.compile(r"http://(127\.0\.0\.1:\d+)/#token=(\S+)")
 _PATIENCE = 60.0
 
 
 class Reader:
-    """One who follows a document. `printed` is what the last command printed."""
+    """One who follows a document. `dashboard` and `token` are those of the dashboard that it had him start."""
 
     def __init__(self, folder: Path, servers: str, prefix: str, patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.printed, self.dashboard = folder, "", ""
+        self.folder, self.dashboard, self.token = folder, "", ""
         self._servers, self._prefix, self._patch = servers, prefix, patch
         self._running: list[tuple[str, subprocess.Popen[str]]] = []
         for variable in [name for name in os.environ if name.startswith("VISUTILITY_")]:
@@ -47,18 +48,22 @@ class Reader:
         patch.setenv("VISUTILITY_TOPIC_PREFIX", prefix)
         patch.setenv("VISUTILITY_DASHBOARD", '{"port": 0}')
         patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("HOME", str(folder))
         patch.setenv("COLUMNS", "200")
         patch.setenv("PATH", f"{_programs(folder / '.programs')}:{os.environ['PATH']}")
 
     def follow(self, block: Block) -> None:
         """Do what a block says. A command that fails, fails the test."""
+        if block.language == "python":
+            self.do(f"python3 - <<'PYTHON'\n{block.text}PYTHON", str(block))
+            return
         for line in lines(block.text):
             self.do(line, f"{block}: {line}")
 
     def do(self, line: str, what: str = "") -> str:
         """Do one line; returns what it printed."""
         line = self._here(line)
-        command, plain = words(line), shlex.split(line.splitlines()[0], comments=True) if "<<" not in line else []
+        command, plain = words(line), [] if "<<" in line else shlex.split(line, comments=True)
         if command[0] == "export":
             for name, _, value in (word.partition("=") for word in command[1:]):
                 self._patch.setenv(name, value)
@@ -66,14 +71,18 @@ class Reader:
             if _goes_on(command[1:]):
                 self._start(command[1:], what or line)
             else:
-                self.printed = _run(command[1:], what or line)
+                return _run(command[1:], what or line)
         else:
             done = subprocess.run(
                 ["bash", "-euc", line], capture_output=True, text=True, timeout=_PATIENCE, check=False
             )
             assert done.returncode == 0, f"{what or line}: {done.stdout}{done.stderr}"
-            self.printed = done.stdout
-        return self.printed
+            return done.stdout
+        return ""
+
+    def unset(self, variable: str) -> None:
+        """Take a variable out of the environment."""
+        self._patch.delenv(variable)
 
     def stop(self) -> None:
         """End what goes on, the last first; each must end well."""
@@ -84,7 +93,7 @@ class Reader:
 
     def _here(self, line: str) -> str:
         line = _BROKER.sub(self._servers, line)
-        line = re.sub(r"(kafka://[^/\s]+/)visutility\.", rf"\g<1>{self._prefix}", line)
+        line = _TOPIC.sub(self._prefix, line)
         return line.replace("localhost:8321", self.dashboard) if self.dashboard else line
 
     def _start(self, arguments: list[str], what: str) -> None:
@@ -101,13 +110,18 @@ class Reader:
         process.args = log
         self._running.append((what, process))
         ready = {"worker": lambda: _answers(port), "dashboard": lambda: self._opened(log)}
-        _until(ready.get(arguments[0], lambda: (self.folder / _value(arguments, "--to")).exists()), process, what, log)
+        recorded = Path(_value(arguments, "--to")).name.partition(".")[0] if "--to" in arguments else ""
+        try:
+            _until(ready.get(arguments[0], lambda: any(self.folder.glob(f"{recorded}*"))), process, what, log)
+        except AssertionError:
+            _ended(self._running.pop()[1])
+            raise
 
     def _opened(self, log: Path) -> bool:
         """Whether the dashboard has told its address; its token is then $TOKEN for the lines that follow."""
         if found := _ADDRESS.search(log.read_text()):
-            self.dashboard = found[1]
-            self._patch.setenv("TOKEN", found[2])
+            self.dashboard, self.token = found.groups()
+            self._patch.setenv("TOKEN", self.token)
         return bool(found)
 
 
