@@ -23,7 +23,7 @@ def commands() -> Iterator[tuple[list[str], Any]]:
     while pending:
         path, command = pending.pop(0)
         yield path, command
-        pending += [([*path, name], below) for name, below in getattr(command, "commands", {}).items()]
+        pending[:0] = [([*path, name], below) for name, below in getattr(command, "commands", {}).items()]
 
 
 def fault(arguments: Sequence[str], *, mentioned: bool = False) -> str | None:

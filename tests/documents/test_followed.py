@@ -120,8 +120,7 @@ def _the_chart_is_there(follows: Reader) -> None:
     assert model["model_name"] == "first-model"
     points = _until(lambda: _asked(follows, "/api/v1/points?model_name=first-model")["points"] or None)
     assert [point["value"] < 0.9 for point in points].count(True) == 20
-    follows.do("visutility record drift retrain --to again.jsonl")
-    assert all(f'"type":"{each}"' in Path("again.jsonl").read_text() for each in ("drift_detected", "retrain_request"))
+    assert Path("findings.jsonl").read_text().count('"type":"retrain_request"') == 2  # as the text says
 
 
 def _the_registry_was_used(_: Reader) -> None:
@@ -192,6 +191,8 @@ def test_a_document_works_as_it_is_written(
     with reader(tmp_path, real_broker.bootstrap_servers, topic_prefix, monkeypatch) as follows:
         GIVEN.get(name(document), lambda _: None)(follows)
         for block in to_run(document):
+            if block.text.startswith("visutility record drift"):
+                _until(lambda: everything_on(load_settings(), "retrain")[1:] or None)  # a reader looks at a page first
             follows.follow(block)
         THEN.get(name(document), lambda _: None)(follows)
 
