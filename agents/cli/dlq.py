@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
+from agents.cli import completing
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import Actor, AsJson, Bootstrap, Config, Note, actor_of, brokers_of, settings_of
 from agents.cli.output import print_json, print_line, print_table
+from agents.nearest import did_you_mean
 from agents.orders import retried
 from agents.registry.actions import ActionRefused, By
-from agents.settings import Settings
+from agents.settings import STAGES, Settings
 from schemas.dead_letter import DeadLetter
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Records that could not be decoded or processed.", no_args_is_help=True)
 
-Stage = Annotated[str | None, typer.Option("--stage", help="Only what this stage set aside.", metavar="NAME")]
+Stage = Annotated[
+    str | None,
+    typer.Option("--stage", help="Only what this stage set aside.", metavar="NAME", autocompletion=completing.stages),
+]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only where the reason holds this.", metavar="TEXT")]
 
 
@@ -130,6 +135,9 @@ def _chosen(
 ) -> list[DeadLetter]:
     if unknown := sorted(set(ids or ()) - {letter.event_id for letter in letters}):
         raise BadInput(f"no dead letter {unknown[0]}; dlq list shows those that are there")
+    known = {*STAGES, *(letter.stage for letter in letters)}
+    if stage is not None and stage not in known and (near := did_you_mean(stage, known)):
+        raise BadInput(f"--stage: no stage {stage!r}{near}")
     return [
         letter
         for letter in letters

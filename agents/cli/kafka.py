@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import brokers_of
+from agents.nearest import did_you_mean
 from agents.settings import Settings
 from schemas.cloudevents import headers_of
 from schemas.message import InvalidMessage, Message
@@ -40,9 +41,15 @@ def run(work: Coroutine[Any, Any, T], settings: Settings) -> T:
     try:
         return asyncio.run(work)
     except TopicMissing as problem:
-        raise BadInput(f"{problem} at {brokers}; visutility topics create makes it") from None
+        raise BadInput(f"{problem} at {brokers}{_remedy(problem.topic.removeprefix(settings.topic_prefix))}") from None
     except (KafkaError, TimeoutError) as problem:
         raise CommandFailed(told(problem, brokers)) from None
+
+
+def _remedy(topic: str) -> str:
+    """What to do about a topic that is not there, by its name without prefix."""
+    is_ours = topic in TOPICS or topic.endswith(("-internal", "-changelog"))
+    return "; visutility topics create makes it" if is_ours else did_you_mean(topic, TOPICS)
 
 
 async def publish(settings: Settings, records: Iterable[ToSend]) -> None:

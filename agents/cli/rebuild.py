@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from agents.cli import completing
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Bootstrap, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line
@@ -17,7 +18,10 @@ INPUTS = {"monitor": ("metrics",), "retrain": ("drift",), "tuner": ("retrain", "
 
 
 def rebuild(
-    stage: Annotated[str, typer.Option("--stage", help="monitor, retrain or tuner.", metavar="NAME")] = "monitor",
+    stage: Annotated[
+        str,
+        typer.Option("--stage", help="monitor, retrain or tuner.", metavar="NAME", autocompletion=completing.stages),
+    ] = "monitor",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: Config = None,
     bootstrap: Bootstrap = None,

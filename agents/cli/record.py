@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agents.cli import completing
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line
@@ -34,7 +35,11 @@ def record(
     ],
     topics: Annotated[
         list[str] | None,
-        typer.Argument(help="Topics, with or without the prefix; by default metrics.", metavar="TOPIC…"),
+        typer.Argument(
+            help="Topics, with or without the prefix; by default metrics.",
+            metavar="TOPIC…",
+            autocompletion=completing.topics,
+        ),
     ] = None,
     source: Annotated[
         str | None,

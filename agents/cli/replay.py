@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agents.cli import completing
 from agents.cli.failures import BadInput, CommandFailed
 from agents.cli.options import AsJson, Config, brokers_of, settings_of
 from agents.cli.output import print_json, print_line
 from agents.cli.progress import instant, say, shown
 from agents.cli.sources import Constant, LayoutName, Map, ModelOption, SourceArgument, opened
+from agents.nearest import did_you_mean
 from agents.settings import Settings
 from streams.origin import INTERNAL
 
@@ -42,7 +44,12 @@ def replay(
     ] = None,
     topics: Annotated[
         list[str] | None,
-        typer.Option("--topic", help="Which topics of a recording; by default metrics.", metavar="TOPIC"),
+        typer.Option(
+            "--topic",
+            help="Which topics of a recording; by default metrics.",
+            metavar="TOPIC",
+            autocompletion=completing.topics,
+        ),
     ] = None,
     skip: Annotated[int, typer.Option("--skip", help="Leave out so many records: those that were sent.", min=0)] = 0,
     mapping: Map = None,
@@ -130,7 +137,10 @@ def _plan(
         name = topic if topic in recorded.topics else recorded.topic_prefix + topic
         if name not in recorded.topics or name.endswith(INTERNAL):
             there = [each for each in recorded.topics if not each.endswith(INTERNAL)]
-            raise BadInput(f"{read.name} has no topic {topic!r} to replay: there are {', '.join(there) or 'none'}")
+            near = did_you_mean(topic, [each.removeprefix(recorded.topic_prefix) for each in there])
+            raise BadInput(
+                f"{read.name} has no topic {topic!r} to replay{near}: there are {', '.join(there) or 'none'}"
+            )
         chosen[name] = prefix + name.removeprefix(recorded.topic_prefix)
     return Plan(servers, chosen, recorded.topics, None, speed, shift_to, skip)
 

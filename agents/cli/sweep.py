@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from agents.cli import completing
 from agents.cli.failures import BadInput
 from agents.cli.options import AsJson, Changes, Config, settings_of
 from agents.cli.output import print_json, print_line, print_table
@@ -44,7 +45,10 @@ def sweep(
         typer.Option("--metric", help="Whose rule is varied; without it the first rule's.", metavar="METRIC"),
     ] = None,
     detectors: Annotated[
-        str | None, typer.Option("--detectors", help="Only these, separated by commas.", metavar="A,B")
+        str | None,
+        typer.Option(
+            "--detectors", help="Only these, separated by commas.", metavar="A,B", autocompletion=completing.detectors
+        ),
     ] = None,
     space: Annotated[
         Path | None, typer.Option("--space", help="What to try: a TOML table for each detector.", metavar="FILE")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agents.cli import completing
 from agents.cli.failures import BadInput
 from agents.cli.options import Bootstrap, Config, brokers_of, settings_of
 from streams.logs import configure_logging
@@ -16,7 +17,10 @@ def worker(
     agents: Annotated[
         str | None,
         typer.Option(
-            "--agents", help="What to run, of monitor, retrain, tuner and runner; without it all.", metavar="A,B"
+            "--agents",
+            help="What to run, of monitor, retrain, tuner and runner; without it all.",
+            metavar="A,B",
+            autocompletion=completing.agents,
         ),
     ] = None,
     bootstrap: Bootstrap = None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from agents.nearest import did_you_mean
 from schemas.message import Message
 from schemas.models import CHAMPION, RETIRED, ModelAlias, ModelVersion, alias_key, version_key
 
@@ -74,7 +75,8 @@ class RegistryView:
     def versions(self, name: str) -> list[ModelVersion]:
         """A model's versions, in the order of registration. Raises `ModelNotFound`."""
         if name not in self._versions:
-            raise ModelNotFound(f"no model {name!r} is registered; {_there_are('models', self.models())}")
+            near = did_you_mean(name, self.models())
+            raise ModelNotFound(f"no model {name!r} is registered{near}; {_there_are('models', self.models())}")
         return list(self._versions[name].values())
 
     def registered(self, name: str) -> list[ModelVersion]:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.nearest import did_you_mean
 from schemas.experiments import EpochEnd, RunStart, TrainingEnd
 from schemas.fields import Labels, Params
 from schemas.message import Message
@@ -115,7 +116,7 @@ class Runs:
     def get(self, run_id: str) -> Run:
         """One run. Raises `UnknownRun`."""
         if run_id not in self._runs:
-            raise UnknownRun(f"no run {run_id!r}")
+            raise UnknownRun(f"no run {run_id!r}{did_you_mean(run_id, self._runs)}")
         return self._runs[run_id]
 
     def check(self, message: Record) -> None:
