@@ -4,7 +4,8 @@ A block of commands is ```` ```sh ````, and is run by a test unless the line bef
 
     <!-- not run: long -->
 
-with one of `REASONS`. What a command prints stands in a ```` ```text ```` block.
+with one of `REASONS`. What a command prints stands in a ```` ```text ```` block, or behind it in a ```` ```console ````
+block, whose commands have the prompt `$` before them.
 """
 
 from __future__ import annotations
@@ -50,12 +51,16 @@ class Block:
 
 
 def blocks(document: Path) -> list[Block]:
-    """Every fenced block of a document, in its order."""
+    """Every fenced block of a document, in its order; a transcript (`console`) as the commands in it."""
     text = document.read_text()
-    return [
-        Block(document, text.count("\n", 0, match.start(3)) + 1, match[3], dedent(match[4]), (match[1] or "").strip())
-        for match in _FENCE.finditer(text)
-    ]
+    found = list[Block]()
+    for match in _FENCE.finditer(text):
+        reason, _, language, body = match.groups()
+        if language == "console":
+            language, body = "sh", "".join(re.findall(r"^\$ ((?:.*\\\n)*.*\n?)", body, re.MULTILINE))
+        line = text.count("\n", 0, match.start(3)) + 1
+        found.append(Block(document, line, language, dedent(body), (reason or "").strip()))
+    return found
 
 
 def shell_blocks(document: Path) -> list[Block]:
