@@ -35,7 +35,7 @@ check: $(VENV)/.dev ## lint, format, types, layers of imports
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev ## build the documentation as a site in build/site; a warning fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.dev ## format the code and mend what the linter can
 	$(BIN)/ruff format $(SOURCES)
