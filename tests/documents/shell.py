@@ -31,7 +31,7 @@ from tests.documents.fences import ROOT, Block, lines, words
 _BROKER = re.compile(r"\b(?:localhost|kafka|broker)(?:-\d)?:909\d\b")
 _TOPIC = re.compile(r"(?<=[/\"])visutility\.(?=[a-z]+[-\"?]|$)")
 _ADDRESS = re.compile(r"http://(127\.0\.0\.1:\d+)/#token=(\S+)")
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 class Reader:

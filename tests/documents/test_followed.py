@@ -20,7 +20,7 @@ from tests.cli.running import everything_on
 from tests.documents.fences import DOCUMENTS, ROOT, Block, blocks
 from tests.documents.shell import Reader, reader
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def name(document: Path) -> str:
