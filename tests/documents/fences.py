@@ -25,6 +25,7 @@ REASONS = {
     "containers": "needs a container engine",
     "long": "takes minutes",
     "examples": "the help's examples: files and models that are not there",
+    "another test": "another test runs it, which makes what it needs",
     "their data": "reads data that is not in the repository",
     "elsewhere": "belongs onto machines that the tests do not have",
     "changes the repository": "writes files of the repository anew",
