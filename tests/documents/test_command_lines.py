@@ -42,9 +42,9 @@ def test_a_block_that_is_not_run_gives_one_of_the_known_reasons() -> None:
 
 
 def test_most_commands_of_ours_are_run() -> None:
-    ours = [block for block in all_blocks() if block.language == "sh" and block.reason != "examples"]
-    run = [block for block in ours if not block.reason]
-    assert len(run) > 2 * len(ours) / 3
+    told = [block for block in all_blocks() if block.language == "sh" and block.reason != "examples"]
+    ours = [block for block in told for line in lines(block.text) if words(line)[:1] == ["visutility"]]
+    assert len([block for block in ours if not block.reason]) > 0.8 * len(ours) > 40
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
