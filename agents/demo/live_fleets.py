@@ -19,9 +19,16 @@ def live_plan(settings: Settings) -> Plan:
     Images and models are kept in the folder that `DIGITS_DEMO_FOLDER` names, which workers and runners must see too.
     Raises `MissingBroker` where the settings name none.
     """
-    servers = engine_settings(settings).bootstrap_servers
+    engine = engine_settings(settings)
     folder = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
-    return Plan(servers, settings.topic_prefix, folder, degrade_at=200, batches_per_second=5.0)
+    return Plan(
+        engine.bootstrap_servers,
+        engine.topic_prefix,
+        folder,
+        degrade_at=200,
+        batches_per_second=5.0,
+        security=engine.security,
+    )
 
 
 if __name__ == "__main__":

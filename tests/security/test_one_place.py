@@ -50,6 +50,7 @@ def test_addresses_are_taken_without_their_security_only_where_a_connection_is_p
         "agents/cli/options.py",  # the Connection of all commands
         "agents/cli/topics.py",  # names of topics and lines for people: connects nowhere
         "agents/demo/dashboard.py",  # handed on with the security settings
+        "agents/demo/live_fleets.py",  # handed on with the security settings
         "agents/demo/plan.py",  # the Connection of the demo
         "agents/demo/rules.py",  # handed on with the security settings
         "agents/demo/run.py",  # the same
