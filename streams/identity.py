@@ -39,8 +39,11 @@ def remember(topics: Mapping[str, TopicOnBroker]) -> bytes:
 
 
 def remembered(data: bytes | None) -> dict[str, str] | None:
-    """What `remember` wrote; None for a state that has never been read from."""
-    found: dict[str, str] | None = None if data is None else json.loads(data)
+    """What `remember` wrote; None for a state that has never been read from. Raises ValueError for anything else."""
+    try:
+        found: dict[str, str] | None = None if data is None else json.loads(data)
+    except RecursionError as problem:
+        raise ValueError("ids of topics: nested too deeply") from problem
     return found
 
 

@@ -208,7 +208,10 @@ def _time(where: str, value: object) -> datetime:
 
 def _shown(value: object) -> str:
     """A value as an error shows it, whatever its length."""
-    text = repr(value)
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} characters)"
 
 
@@ -230,7 +233,7 @@ def _of_series(source: str, document: Mapping[str, object], first_rows: Mapping[
     """`{series: [change, …]}`: a text is a time, a number an event; a pair is a range. Or several annotators' marks."""
     labels, unchanged = [], []
     for name, changes in document.items():
-        where = f"{source}: {name}"
+        where = f"{source}: {_short(name)}"
         marks: object = changes
         if isinstance(changes, Mapping):
             marks = agreed({str(person): _marks(where, own) for person, own in changes.items()})

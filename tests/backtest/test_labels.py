@@ -87,6 +87,7 @@ def test_names_of_files_are_those_of_series_whatever_their_folder_and_ending() -
         ({"a": [[1, 2, 3]]}, "a[0]: expected a pair, [begin, end], got 3 values"),
         ({"a": 3}, "a: expected a list of changes, got int"),
         ([{"begin": "x" * 9_000}], "'xxxxxx"),
+        ({"x" * 9_000: [[1, 2, 3]]}, "xxx… (9000 characters)[0]: expected a pair"),
     ],
 )
 def test_what_is_wrong_is_named(document: object, complaint: str) -> None:

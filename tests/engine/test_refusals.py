@@ -13,12 +13,18 @@ from faust.types import TP
 
 import streams.app
 from streams.brokers.broker import Broker
-from streams.identity import TOPICS_KEY, StateMismatch, TopicOnBroker, TopicsChanged
+from streams.identity import TOPICS_KEY, StateMismatch, TopicOnBroker, TopicsChanged, remembered
 from tests.engine.bench import BOTH, Bench
 from tests.engine.fakes import INTERNAL, METRICS, batch, internal_batch
 from tests.engine.live import Live, count_in, engine_of, eventually, until
 
 CHANGELOG = "p.summing-changelog"
+
+
+def test_ids_that_no_worker_wrote_are_an_error_of_one_kind() -> None:
+    for data in (b"{", b"[" * 100_000):
+        with pytest.raises(ValueError):
+            remembered(data)
 
 
 async def test_a_committed_offset_beyond_the_end_is_refused(bench: Bench) -> None:
