@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,8 @@ class Meter:
 async def measure(job: Job) -> Result:
     """Start the worker, wait until its records are committed, stop it."""
     settings = job.settings()
-    engine = SharedInput(**asdict(engine_settings(settings)), metrics=job.metrics)
+    plain = engine_settings(settings)
+    engine = SharedInput(**{each.name: getattr(plain, each.name) for each in fields(plain)}, metrics=job.metrics)
     await create_topics(engine.bootstrap_servers, wanted_topics(engine, ["monitor"]))
     meter = Meter(job)
     listeners: dict[str, list[Listener[Any]]] = {"monitor": [SubscriberListener(settings), meter]}
