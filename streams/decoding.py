@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,21 @@ class Decoded:
             {place - begin: reason for place, reason in self.refused.items() if begin <= place < end},
             [part for columns in self.columns if (part := columns.between(begin, end))],
             None if self.clocks is None else self.clocks[begin:end],
+        )
+
+    def only(self, is_mine: Callable[[str], bool], refused: bool) -> Decoded:
+        """What models say of whose names `is_mine` is true, and what is `refused` if so wanted.
+
+        The records stay, all of them, and so do places and clocks.
+        """
+        mine = [at for at, message in enumerate(self.messages) if is_mine(message.model_name)]
+        return Decoded(
+            self.records,
+            [self.places[at] for at in mine],
+            [self.messages[at] for at in mine],
+            self.refused if refused else {},
+            [columns for columns in self.columns if is_mine(columns.kind.model_name)],
+            self.clocks,
         )
 
 

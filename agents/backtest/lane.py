@@ -2,7 +2,7 @@
 
 Time is the events' own: the tick clock stands at how far the greatest event time so far is ahead of the first. A batch
 ends where a model's deadline comes, so that the model is woken before the record that showed it, as if records had come
-one by one.
+one by one. Where models are spread over processes, a lane applies what is its own; its time is that of all events.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.backtest.share import ALL, Share
 from agents.monitor.times import microseconds
 from schemas.metrics import Heartbeat
 from streams.decoding import Decoded, decode_batch
@@ -37,12 +38,13 @@ class Lane:
         patience_ms: int,
         applied: Callable[[Sequence[Input]], None] | None = None,
         any_waits: bool = False,
+        share: Share = ALL,
     ) -> None:
         """No deadline may lie less than `patience_ms` after the record it follows from.
 
-        `any_waits`: models may wait for time although no heartbeat came.
+        `any_waits`: models may wait for time although no heartbeat came. `share`: whose records are applied.
         """
-        self._stage, self._patience = stage, patience_ms
+        self._stage, self._patience, self._share = stage, patience_ms, share
         self._processor = Processor(stage, 0, 1, MemoryTable(), applied)
         self._first, self._latest = _NEVER, _NEVER
         self._clock = 0
@@ -53,13 +55,14 @@ class Lane:
         return decode_batch(self._stage, records)
 
     def take(self, decoded: Decoded) -> list[Output | Forward]:
-        """Apply decoded records, and let time go by with them."""
+        """Apply those decoded records that are the lane's own, and let time go by with all of them."""
         times = _event_times(decoded)
         greatest = np.maximum.accumulate(np.maximum(times, self._latest))
         decoded = replace(decoded, records=_Timed(decoded.records, times, greatest))
         if self._first == _NEVER:
             self._first = int(next(iter(times[times != _NEVER]), _NEVER))
         self._latest = int(greatest[-1])
+        decoded = self._share.of(decoded)
         self._any_waits |= Heartbeat in set(map(type, decoded.messages))
         return self._apply(decoded, np.where(greatest == _NEVER, 0, greatest - self._first))
 

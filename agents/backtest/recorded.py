@@ -2,6 +2,8 @@
 
 What a worker forwarded is in the recording twice: where the fleet wrote it, and, as a copy, where it was processed.
 What has no copy, for no worker had come so far, is forwarded here: at the end, or when very much waits for its copy.
+Where models are spread over processes, each forwards what is misplaced of all models, so that as much waits in each,
+and applies what is its own.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from agents.backtest.share import ALL, Share
 from agents.recording.items import Recorded, SourceRecord, TimePassed
-from streams.origin import INTERNAL, Origin, forwarded_from
+from streams.decoding import decode_batch
+from streams.origin import INTERNAL, Origin, forwarded_from, without_origin
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, Output, Record
+from streams.records import Forward, ListedRecords, Output, Record
 from streams.stage import Input, Stage
 
 #: Records of a partition that are applied together.
@@ -27,8 +31,14 @@ class RecordedStage:
     """Takes in a recording's items, in their order, and gives what the stage publishes."""
 
     def __init__(
-        self, stage: Stage[Any], recorded: Recorded, applied: Callable[[Sequence[Input]], None] | None = None
+        self,
+        stage: Stage[Any],
+        recorded: Recorded,
+        applied: Callable[[Sequence[Input]], None] | None = None,
+        share: Share = ALL,
     ) -> None:
+        """`share`: whose records are applied; all are taken in."""
+        self._stage, self._share = stage, share
         count = recorded.partitions_of(stage.name)
         self._name, self._internal = stage.name, recorded.topic_prefix + stage.name + INTERNAL
         self._topics = {recorded.topic_prefix + topic for topic in stage.topics}
@@ -48,7 +58,7 @@ class RecordedStage:
         if isinstance(item, TimePassed):
             return self._tick(item) if item.stage == self._name else []
         if item.topic == self._internal:
-            if not self._is_due(item):
+            if not self._is_due(item) or self._is_others(item):
                 return []
         elif item.topic in self._topics:
             self.read += 1
@@ -69,7 +79,11 @@ class RecordedStage:
 
     def _apply(self, partition: int) -> list[Output]:
         batch, self._batches[partition] = self._batches[partition], []
-        return self._published(self._processors[partition].process(batch)) if batch else []
+        if not batch:
+            return []
+        decoded = decode_batch(self._stage, ListedRecords(batch))
+        mine = self._share.of(decoded, misplaced_in=(partition, len(self._batches)))
+        return self._published(self._processors[partition].apply(mine))
 
     def _published(self, outputs: Iterable[Output | Forward]) -> list[Output]:
         published = []
@@ -105,6 +119,18 @@ class RecordedStage:
         if self._waiting.pop(origin, None) is None:
             self._early.add(origin)
         return True
+
+    def _is_others(self, record: Record) -> bool:
+        """Whether this is a copy for another process: were it misplaced, each would make a dead letter of it."""
+        if self._share.processes == 1:
+            return False
+        try:
+            if forwarded_from(record) is None:
+                return False
+            message = self._stage.decode(record.value, without_origin(record))
+        except ValueError:
+            return False  # as what cannot be decoded
+        return message is not None and not self._share.has(message.model_name)
 
     def _forward(self, count: int) -> list[Output]:
         """Forward the records that wait longest to where they belong."""

@@ -19,6 +19,7 @@ from agents.backtest.in_drift import TimeInDrift
 from agents.backtest.lane import Lane
 from agents.backtest.recorded import RecordedStage
 from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
+from agents.backtest.share import ALL, Share
 from agents.backtest.sources import EventLike, Item, LineRecords, Source, TimePassed, records_of
 from agents.monitor.stage import MonitorStage
 from agents.retrain.budget import RetrainCandidate
@@ -30,7 +31,7 @@ from schemas.status import ModelStatus
 from streams.origin import INTERNAL
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, Headers, ListedRecords, Output, Record, RecordBatch, StoredRecord
+from streams.records import Forward, ListedRecords, Output, Record, RecordBatch, StoredRecord
 from streams.stage import Input
 
 #: Records, and bytes, applied together; more hardly gain anything.
@@ -39,9 +40,6 @@ BATCH_BYTES: Final = 4 * 2**20
 
 Observer = Callable[[Sequence[Input]], None]
 """Told the inputs of each of the monitor's steps that succeeded."""
-
-#: Whether a record with this value and these headers is for this process.
-Chosen = Callable[[bytes | None, Headers], bool]
 
 
 @dataclass
@@ -69,8 +67,8 @@ class Findings:
                 self.in_drift.take(output.message)
 
     def add(self, other: Findings) -> None:
-        """Of another process, which had other models."""
-        self.events_read += other.events_read
+        """Of another process, which read the same events and had other models."""
+        self.events_read = max(self.events_read, other.events_read)
         self.drift += other.drift
         self.alerts += other.alerts
         self.dead_letters += other.dead_letters
@@ -87,9 +85,9 @@ def backtest(
     """Run `events`, in their order, through monitor and retrain policy.
 
     The events are read one by one and never all held; the messages that come out are. With several `processes` each
-    reads the events by itself and keeps the models that are its own: `events` must be something that can be iterated
-    again, such as a `Source` or a list, and there is no `observer`. Raises what reading raises, and ValueError for
-    `processes` that cannot be.
+    reads and decodes the events by itself, so that all have the same time, and runs the monitor for the models that are
+    its own: `events` must be something that can be iterated again, such as a `Source` or a list, and there is no
+    `observer`. Raises what reading raises, and ValueError for `processes` that cannot be.
     """
     settings = settings or Settings()
     begin = time.perf_counter()
@@ -131,39 +129,35 @@ def monitor(
     events: Iterable[EventLike | Item],
     settings: Sequence[Settings],
     observer: Observer | None = None,
-    chosen: Chosen | None = None,
+    share: Share = ALL,
 ) -> list[Findings]:
-    """Run the monitor over those events that are `chosen` (all of them), under each of the settings."""
+    """Run the monitor over the events, under each of the settings, for the models of a `share`: all of them."""
     recorded = events.recorded if isinstance(events, Source) else None
     stages = [MonitorStage(each, load_baselines(each)) for each in settings]
     observers = [observer, *[None] * (len(stages) - 1)]
     if recorded is not None and MonitorStage.name in recorded.ordered_by:
         return _as_recorded(
-            [RecordedStage(stage, recorded, each) for stage, each in zip(stages, observers, strict=True)],
+            [RecordedStage(stage, recorded, each, share) for stage, each in zip(stages, observers, strict=True)],
             events,
-            chosen,
         )
-    lanes = [_lane(*each) for each in zip(stages, settings, observers, strict=True)]
-    return _in_lanes(lanes, _batches(events, chosen))
+    lanes = [_lane(*each, share) for each in zip(stages, settings, observers, strict=True)]
+    return _in_lanes(lanes, _batches(events))
 
 
-def _lane(stage: MonitorStage, settings: Settings, observer: Observer | None) -> Lane:
+def _lane(stage: MonitorStage, settings: Settings, observer: Observer | None, share: Share) -> Lane:
     idle = [rule.window.idle for rule in settings.monitor if rule.window.idle is not None]
     patience = min([settings.heartbeat_timeout, *idle])
-    return Lane(stage, patience // timedelta(milliseconds=1), observer, any_waits=bool(idle))
+    return Lane(stage, patience // timedelta(milliseconds=1), observer, bool(idle), share)
 
 
-def _as_recorded(
-    stages: Sequence[RecordedStage], events: Iterable[EventLike | Item], chosen: Chosen | None
-) -> list[Findings]:
+def _as_recorded(stages: Sequence[RecordedStage], events: Iterable[EventLike | Item]) -> list[Findings]:
     """What the stages find in a recording that is ordered by their cuts."""
     findings, latest_ms = [Findings() for _ in stages], 0
     for item in records_of(events):
         if isinstance(item, LineRecords):
             raise TypeError("expected the records of a recording, got lines")
-        if chosen is None or isinstance(item, TimePassed) or chosen(item.value, item.headers):
-            for found, stage in zip(findings, stages, strict=True):
-                found.keep(stage.add(item))
+        for found, stage in zip(findings, stages, strict=True):
+            found.keep(stage.add(item))
         if not isinstance(item, TimePassed):
             latest_ms = max(latest_ms, item.timestamp)
     for found, stage in zip(findings, stages, strict=True):
@@ -185,17 +179,17 @@ def _in_lanes(lanes: Sequence[Lane], batches: Iterable[RecordBatch]) -> list[Fin
     return findings
 
 
-def _batches(events: Iterable[EventLike | Item], chosen: Chosen | None) -> Iterator[RecordBatch]:
-    """The records that are `chosen`, many at a time. Ticks count only where a recording is in the order of its cuts."""
+def _batches(events: Iterable[EventLike | Item]) -> Iterator[RecordBatch]:
+    """The records, many at a time. Ticks count only where a recording is in the order of its cuts."""
     batch, size = list[Record](), 0
     for item in records_of(events.batches() if isinstance(events, Source) else events):
         if isinstance(item, LineRecords):
             if batch:
                 yield ListedRecords(batch)
                 batch, size = [], 0
-            if lines := item if chosen is None else item.only(_places_of(chosen, item)):
-                yield lines
-        elif not isinstance(item, TimePassed) and (chosen is None or chosen(item.value, item.headers)):
+            if item:
+                yield item
+        elif not isinstance(item, TimePassed):
             batch.append(item)
             size += len(item.value or b"")
             if len(batch) == BATCH_RECORDS or size >= BATCH_BYTES:
@@ -203,10 +197,6 @@ def _batches(events: Iterable[EventLike | Item], chosen: Chosen | None) -> Itera
                 batch, size = [], 0
     if batch:
         yield ListedRecords(batch)
-
-
-def _places_of(chosen: Chosen, lines: LineRecords) -> list[int]:
-    return [place for place, value in enumerate(lines.values()) if chosen(value, ())]
 
 
 def _decided(found: Findings, settings: Settings) -> BacktestResult:

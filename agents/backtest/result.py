@@ -54,8 +54,11 @@ def in_time_order(*streams: Iterable[M]) -> list[M]:
 
 
 def in_source_order(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
-    """Dead letters by file and line."""
-    return sorted(letters, key=lambda letter: (letter.topic, letter.partition, letter.offset))
+    """Dead letters by file and line; of files of one name, in several folders, by time and value."""
+    return sorted(
+        letters,
+        key=lambda letter: (letter.topic, letter.partition, letter.offset, letter.timestamp, letter.value or ""),
+    )
 
 
 def as_objects(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -1,32 +1,23 @@
-"""Models spread over processes: each reads all the events, and runs the monitor for the models that are its own."""
+"""Models spread over processes: each reads and decodes all the events, and applies those of its own models.
+
+So each knows the time of all of them, which is the clock by which a model falls silent and windows are complete.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import msgspec
-
 from agents.backtest.replay import Findings, monitor
+from agents.backtest.share import Share
 from agents.backtest.sources import EventLike, Item, Source, SourceError
-from agents.monitor.stage import MonitorStage
 from agents.settings import Settings
-from streams.partitioner import partition_of
-from streams.records import Headers
 
 
 class ProcessLost(RuntimeError):
     """A process ended without a result."""
-
-
-class _Named(msgspec.Struct):
-    model_name: str
-
-
-_named = msgspec.json.Decoder(_Named).decode
 
 
 def monitor_in_processes(events: Iterable[EventLike | Item], settings: Settings, processes: int) -> Findings:
@@ -35,8 +26,6 @@ def monitor_in_processes(events: Iterable[EventLike | Item], settings: Settings,
         raise ValueError(f"processes: expected at least 1, got {processes}")
     if iter(events) is events:
         raise ValueError("processes: expected 1 for events that can be read only once")
-    if any(rule.window.idle is not None for rule in settings.monitor):
-        raise ValueError("processes: expected 1 beside window.idle: what passes is the time of all models together")
     if isinstance(events, Source) and events.grows:
         raise ValueError(f"processes: expected 1 for {events.name}, which grows: record it first")
     # Forked, for what is to be read need not be picklable.
@@ -73,28 +62,7 @@ def _run(
     sender: Connection, events: Iterable[EventLike | Item], settings: Settings, number: int, processes: int
 ) -> None:
     """In a process of its own."""
-    chosen = partial(_is_mine, _home(settings, processes), number)
     try:
-        sender.send(monitor(events, [settings], chosen=chosen)[0])
+        sender.send(monitor(events, [settings], share=Share(number, processes))[0])
     except (SourceError, TypeError, RuntimeError) as problem:
         sender.send(problem)
-
-
-def _is_mine(home: Callable[[bytes | None, Headers], int], number: int, value: bytes | None, headers: Headers) -> bool:
-    return home(value, headers) == number
-
-
-def _home(settings: Settings, processes: int) -> Callable[[bytes | None, Headers], int]:
-    """Which process has a record's model; the first has what cannot be decoded."""
-    decode = MonitorStage(settings).decode
-
-    def home(value: bytes | None, headers: Headers) -> int:
-        try:
-            # In an envelope, or where attributes are in headers, the name may be elsewhere.
-            if value is None or headers or b'"specversion"' in value:
-                return partition_of(decode(value, headers).model_name, processes)
-            return partition_of(_named(value).model_name, processes)
-        except (ValueError, RecursionError):
-            return 0
-
-    return home

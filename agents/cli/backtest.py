@@ -104,8 +104,6 @@ def _results(
 
     if processes > 1 and (observer is not None or len(settings) > 1):
         raise BadInput("--processes: expected 1 beside --labels, --report, --plot and --compare")
-    if processes > 1 and any(rule.window.idle is not None for each in settings for rule in each.monitor):
-        raise BadInput("--processes: expected 1 beside window.idle: what passes is the time of all models together")
     if processes > 1 and read.grows:
         raise BadInput(f"--processes: expected 1 for {read.name}, which grows: record it first")
     try:

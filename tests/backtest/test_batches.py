@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,17 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.backtest import Timelines, backtest, replay, spread
+from agents.backtest import Timelines, backtest, recorded, replay, spread
+from agents.backtest.replay import Findings, monitor
 from agents.backtest.result import in_time_order
-from agents.backtest.sources import Source
+from agents.backtest.share import Share
+from agents.backtest.sources import EventLike, Item, Source
 from agents.backtest.spread import ProcessLost
 from agents.monitor.stage import MonitorInput, MonitorStage
+from agents.recording.items import Recorded, SourceRecord, TimePassed
 from agents.settings import MonitorRule, RetrainRule, Settings, WindowSettings
 from schemas.columns.decoder import ColumnDecoder
 from schemas.compact import compact_parser
 from schemas.kernel import COMPILED
 from schemas.metrics import ValidationScore
 from schemas.parse import parser_for
+from streams.origin import ORIGIN_HEADERS
+from streams.partitioner import partition_of
 from tests.backtest.events import START, metrics
 
 QUICK = Settings(
@@ -30,6 +35,18 @@ QUICK = Settings(
     monitor=[MonitorRule(window=WindowSettings(size=10, min_samples=3))],
     retrain=[RetrainRule(min={"accuracy": 0.5}, cooldown=timedelta(seconds=90))],
     retrain_budget_per_hour=3,
+)
+
+#: Time alone completes its windows.
+IDLE = Settings(
+    heartbeat_timeout=timedelta(seconds=60),
+    monitor=[
+        {
+            "detector": {"threshold": 0.7},
+            "window": {"duration": "40s", "advance": "20s", "idle": "30s", "min_samples": 2},
+        }
+    ],
+    retrain=[RetrainRule(min={"accuracy": 0.6}, cooldown=timedelta(seconds=90))],
 )
 
 models = st.sampled_from(["a", "b", "c"])
@@ -53,15 +70,29 @@ COLUMNS = ColumnDecoder(compact_parser(parser_for(MonitorInput))) if COMPILED el
 
 
 def told(
-    events: Sequence[bytes | dict[str, Any]], batch: int, columns: ColumnDecoder | None = None, **more: Any
+    events: Sequence[bytes | dict[str, Any]] | Source,
+    batch: int,
+    columns: ColumnDecoder | None = None,
+    settings: Settings = QUICK,
+    in_processes: Callable[..., Findings] = spread.monitor_in_processes,
+    **more: Any,
 ) -> str:
     """Everything that comes out, as text, where `batch` records are applied together."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replay, "BATCH_RECORDS", batch)
+        patch.setattr(spread, "monitor_in_processes", in_processes)
         if columns is not None:  # however few they are
             patch.setattr(MonitorStage, "decode_columns", lambda _, values: columns.decode(values))
-        result = backtest(events, QUICK, **more).as_dict()
+        result = backtest(events, settings, **more).as_dict()
     return json.dumps(result | {"elapsed_seconds": 0, "events_per_second": 0})
+
+
+def one_after_the_other(events: Iterable[EventLike | Item], settings: Settings, processes: int) -> Findings:
+    """What so many processes find, without making them."""
+    found = Findings()
+    for number in range(processes):
+        found.add(monitor(events, [settings], share=Share(number, processes))[0])
+    return found
 
 
 @settings(max_examples=60, deadline=None)
@@ -123,10 +154,69 @@ def test_processes_need_events_that_can_be_read_again() -> None:
         backtest(iter([metrics(0, 0.9)]), processes=2)
 
 
-def test_processes_need_windows_that_no_other_models_time_completes() -> None:
-    idle = Settings(monitor=[{"window": {"duration": "10m", "idle": "1m"}}])
-    with pytest.raises(ValueError, match=r"^processes: expected 1 beside window\.idle: "):
-        backtest([metrics(0, 0.9)], idle, processes=2)
+@settings(max_examples=25, deadline=None)
+@given(histories(), st.sampled_from([QUICK, IDLE]), st.integers(2, 4), st.integers(2, 30))
+def test_what_comes_out_does_not_depend_on_processes(
+    events: list[bytes | dict[str, Any]], rules: Settings, processes: int, batch: int
+) -> None:
+    one_by_one = told(events, 1, settings=rules)
+    for columns in (None, COLUMNS):
+        in_turn = told(events, batch, columns, rules, one_after_the_other, processes=processes)
+        assert in_turn == one_by_one
+
+
+@pytest.mark.parametrize("processes", [2, 3, 4])
+def test_a_model_is_silent_while_those_of_other_processes_go_on(processes: int) -> None:
+    events: list[bytes | dict[str, Any]] = [metrics(0, 0.9, "a") | {"type": "heartbeat"}]
+    events += [metrics(second, 0.9, "b") for second in (1, 1_000, 2_000)]
+    one = told(events, 10_000)
+    assert len(json.loads(one)["alerts"]) == 1
+    assert told(events, 10_000, in_processes=one_after_the_other, processes=processes) == one
+
+
+PARTITIONS = 2
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> Source:
+    """Records in two partitions, some in the wrong one, of these some with their copies, ticks, what is broken."""
+    items, misplaced, time = list[Item](), list[SourceRecord](), 0
+    for offset in range(draw(st.integers(1, 50))):
+        time += abs(draw(steps))
+        partition, kind = draw(st.integers(0, PARTITIONS - 1)), draw(st.integers(0, 9))
+        event = metrics(time, draw(st.sampled_from([0.9, 0.91, 0.4])), draw(models))
+        if kind == 0 or (kind == 1 and not misplaced):
+            items.append(TimePassed("monitor", partition, draw(st.sampled_from([1_000, 61_000]))))
+        elif kind == 1:
+            copied = misplaced.pop(0)
+            wrong = draw(st.integers(0, 4)) == 0
+            home = partition_of(json.loads(copied.value or b"")["model_name"], PARTITIONS)
+            places = (b"metrics", b"%d" % copied.partition, b"%d" % copied.offset)
+            if draw(st.integers(0, 4)) == 0:
+                places = (b"no topic", *places[1:])
+            headers = tuple(zip(ORIGIN_HEADERS, places, strict=True))
+            to = 1 - home if wrong else home
+            items.append(SourceRecord("monitor-internal", to, offset, 0, None, copied.value, headers))
+        else:
+            written = b"{" if kind == 2 else json.dumps(event | ({"type": "heartbeat"} if kind < 6 else {})).encode()
+            items.append(SourceRecord("metrics", partition, offset, 1000 * time, None, written))
+            if kind != 2 and partition_of(event["model_name"], PARTITIONS) != partition:
+                misplaced.append(items[-1])
+    known = Recorded("", {"metrics": PARTITIONS, "monitor-internal": PARTITIONS}, ("monitor",))
+    return Source("recording", lambda: iter(items), known)
+
+
+@settings(max_examples=40, deadline=None)
+@given(recordings(), st.sampled_from([QUICK, IDLE]), st.integers(2, 4), st.sampled_from([1, 3, 100]))
+def test_what_comes_out_of_a_recording_does_not_depend_on_processes(
+    source: Source, rules: Settings, processes: int, waiting: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded, "MOST_WAITING", waiting)
+        patch.setattr(recorded, "BATCH_RECORDS", 7)
+        one = told(source, 10_000, settings=rules)
+        in_turn = told(source, 10_000, None, rules, one_after_the_other, processes=processes)
+    assert in_turn == one
 
 
 def test_processes_need_events_that_do_not_grow() -> None:
