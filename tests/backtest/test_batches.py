@@ -49,7 +49,8 @@ IDLE = Settings(
     retrain=[RetrainRule(min={"accuracy": 0.6}, cooldown=timedelta(seconds=90))],
 )
 
-models = st.sampled_from(["a", "b", "c"])
+#: The last is at home in another process than the others, of two, and in another partition.
+models = st.sampled_from(["a", "b", "d"])
 steps = st.sampled_from([0, 1, 5, 20, 35, 61, 200, -30])
 
 
@@ -61,6 +62,8 @@ def histories(draw: st.DrawFn) -> list[bytes | dict[str, Any]]:
         time += draw(steps)
         value = draw(st.sampled_from([0.9, 0.91, 0.92, 0.9, 0.4]))
         event = metrics(time, value, draw(models), model_version=draw(st.sampled_from(["1", "1", "2"])))
+        if draw(st.booleans()):  # as columns take it
+            event["timestamp"] = event["timestamp"].replace("+00:00", "Z")
         kind = draw(st.integers(0, 9))
         events.append(b"{" if kind == 0 else event | {"type": "heartbeat"} if kind < 4 else event)
     return events
@@ -180,34 +183,45 @@ PARTITIONS = 2
 @st.composite
 def recordings(draw: st.DrawFn) -> Source:
     """Records in two partitions, some in the wrong one, of these some with their copies, ticks, what is broken."""
-    items, misplaced, time = list[Item](), list[SourceRecord](), 0
+    items, strays, time = list[Item](), list[SourceRecord](), 0
     for offset in range(draw(st.integers(1, 50))):
         time += abs(draw(steps))
         partition, kind = draw(st.integers(0, PARTITIONS - 1)), draw(st.integers(0, 9))
         event = metrics(time, draw(st.sampled_from([0.9, 0.91, 0.4])), draw(models))
-        if kind == 0 or (kind == 1 and not misplaced):
+        if kind == 0 or (kind == 1 and not strays):
             items.append(TimePassed("monitor", partition, draw(st.sampled_from([1_000, 61_000]))))
         elif kind == 1:
-            copied = misplaced.pop(0)
+            copied = strays.pop(0)
             wrong = draw(st.integers(0, 4)) == 0
             home = partition_of(json.loads(copied.value or b"")["model_name"], PARTITIONS)
-            places = (b"metrics", b"%d" % copied.partition, b"%d" % copied.offset)
-            if draw(st.integers(0, 4)) == 0:
-                places = (b"no topic", *places[1:])
-            headers = tuple(zip(ORIGIN_HEADERS, places, strict=True))
-            to = 1 - home if wrong else home
-            items.append(SourceRecord("monitor-internal", to, offset, 0, None, copied.value, headers))
+            topic = b"no topic" if draw(st.integers(0, 4)) == 0 else b"metrics"
+            items.append(copy_of(copied, 1 - home if wrong else home, topic))
         else:
             written = b"{" if kind == 2 else json.dumps(event | ({"type": "heartbeat"} if kind < 6 else {})).encode()
-            items.append(SourceRecord("metrics", partition, offset, 1000 * time, None, written))
+            record = SourceRecord("metrics", partition, offset, 1000 * time, None, written)
+            items.append(record)
             if kind != 2 and partition_of(event["model_name"], PARTITIONS) != partition:
-                misplaced.append(items[-1])
+                strays.append(record)
+    return recording_of(items)
+
+
+def misplaced(event: dict[str, Any], partition: int, offset: int) -> SourceRecord:
+    return SourceRecord("metrics", partition, offset, 0, None, json.dumps(event).encode())
+
+
+def copy_of(record: SourceRecord, partition: int, topic: bytes = b"metrics") -> SourceRecord:
+    places = (topic, b"%d" % record.partition, b"%d" % record.offset)
+    headers = tuple(zip(ORIGIN_HEADERS, places, strict=True))
+    return SourceRecord("monitor-internal", partition, 0, 0, None, record.value, headers)
+
+
+def recording_of(items: Sequence[Item]) -> Source:
     known = Recorded("", {"metrics": PARTITIONS, "monitor-internal": PARTITIONS}, ("monitor",))
     return Source("recording", lambda: iter(items), known)
 
 
 @settings(max_examples=40, deadline=None)
-@given(recordings(), st.sampled_from([QUICK, IDLE]), st.integers(2, 4), st.sampled_from([1, 3, 100]))
+@given(recordings(), st.sampled_from([QUICK, IDLE]), st.integers(2, 4), st.sampled_from([2, 3, 100]))
 def test_what_comes_out_of_a_recording_does_not_depend_on_processes(
     source: Source, rules: Settings, processes: int, waiting: int
 ) -> None:
@@ -217,6 +231,26 @@ def test_what_comes_out_of_a_recording_does_not_depend_on_processes(
         one = told(source, 10_000, settings=rules)
         in_turn = told(source, 10_000, None, rules, one_after_the_other, processes=processes)
     assert in_turn == one
+
+
+@pytest.mark.parametrize(("copied", "alerts"), [(False, 1), (True, 0)])
+def test_records_wait_for_their_copies_with_those_of_other_processes(copied: bool, alerts: int) -> None:
+    """Of three that wait the oldest is forwarded, before time passes. Model "d" is another process's than "a"."""
+    heartbeat, first, second = metrics(0, 0.9, "a") | {"type": "heartbeat"}, metrics(0, 0.9, "d"), metrics(1, 0.9, "d")
+    items = [
+        misplaced(heartbeat, 1, 0),
+        misplaced(first, 0, 0),
+        misplaced(second, 0, 1),
+        TimePassed("monitor", 0, 61_000),
+    ]
+    if copied:
+        items.insert(2, copy_of(misplaced(first, 0, 0), 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded, "MOST_WAITING", 2)
+        patch.setattr(recorded, "BATCH_RECORDS", 1)
+        one = told(recording_of(items), 1)
+        assert len(json.loads(one)["alerts"]) == alerts
+        assert told(recording_of(items), 1, in_processes=one_after_the_other, processes=2) == one
 
 
 def test_processes_need_events_that_do_not_grow() -> None:
