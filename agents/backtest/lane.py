@@ -7,6 +7,7 @@ one by one. Where models are spread over processes, a lane applies what is its o
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.backtest.share import ALL, Share
 from agents.monitor.times import microseconds
-from schemas.metrics import Heartbeat
+from schemas.metrics import Heartbeat, Label, Prediction
 from streams.decoding import Decoded, decode_batch
 from streams.parts import MemoryTable
 from streams.processor import Processor
@@ -40,7 +41,8 @@ class Lane:
         any_waits: bool = False,
         share: Share = ALL,
     ) -> None:
-        """No deadline may lie less than `patience_ms` after the record it follows from.
+        """No deadline may lie less than `patience_ms` after the record it follows from, but where a half waits for its
+        other half: after a prediction, a label, and a model's first heartbeat, before which none counts.
 
         `any_waits`: models may wait for time although no heartbeat came. `share`: whose records are applied.
         """
@@ -49,6 +51,7 @@ class Lane:
         self._first, self._latest = _NEVER, _NEVER
         self._clock = 0
         self._any_waits = any_waits
+        self._beating = set[str]()
 
     def decode(self, records: RecordBatch) -> Decoded:
         """Records (at least one) for `take`, of this lane or of another of the same kind of stage."""
@@ -76,6 +79,8 @@ class Lane:
         if not self._any_waits:
             return self._processor.apply(decoded)
         decoded.clocks = clocks.tolist()
+        # As soon as time goes on after those, it is known what waits, and until when.
+        cuts = np.searchsorted(clocks, clocks[self._may_be_due_soon(decoded)], side="right").tolist()
         outputs: list[Output | Forward] = []
         begin = 0
         while begin < len(clocks):
@@ -85,9 +90,22 @@ class Lane:
             due = self._processor.next_due
             until = now + self._patience if due is None else min(due, now + self._patience)
             end = max(int(np.searchsorted(clocks, until)), begin + 1)
+            if (at := bisect_right(cuts, begin)) < len(cuts):
+                end = min(end, cuts[at])
             outputs += self._processor.apply(decoded.part(begin, end))
             begin = end
         return outputs
+
+    def _may_be_due_soon(self, decoded: Decoded) -> list[int]:
+        """The places of records after which the patience does not hold."""
+        places = []
+        for place, message in zip(decoded.places, decoded.messages, strict=True):
+            if isinstance(message, Heartbeat) and message.model_name not in self._beating:
+                self._beating.add(message.model_name)
+                places.append(place)
+            elif isinstance(message, Prediction | Label):
+                places.append(place)
+        return places
 
 
 class _Timed(ListedRecords):

@@ -126,6 +126,20 @@ def test_a_model_is_silent_from_its_last_record_on_though_many_came_together() -
         assert len(json.loads(told([*events, metrics(last, 0.9, "b")], 51))["alerts"]) == alerts
 
 
+@pytest.mark.parametrize("beats", [0, 2])
+def test_a_prediction_is_given_up_before_a_label_though_both_came_together(beats: int) -> None:
+    """Time passes by the records of another model."""
+    begin = [metrics(beats, 0.9, "a") | {"type": "heartbeat"}]
+    half = {"model_name": "a", "prediction_id": "1"}
+    begin.insert(beats, {"type": "prediction", "timestamp": metrics(1, 0)["timestamp"], "y_pred": 1, **half})
+    label = {"type": "label", "timestamp": metrics(5, 0)["timestamp"], "y_true": 1, **half}
+    rules = Settings(label_horizon=timedelta(seconds=10))
+    for late, given_up in ((10, 0), (15, 1)):
+        events = [*begin, metrics(late, 0.9, "b"), label, metrics(20, 0.9, "b")]
+        assert len(json.loads(told(events, 1, settings=rules))["alerts"]) == given_up
+        assert told(events, 10_000, settings=rules) == told(events, 1, settings=rules)
+
+
 def test_a_budget_is_spent_in_the_order_of_time() -> None:
     events: list[bytes | dict[str, Any]] = [metrics(0, 0.4, "a"), metrics(100, 0.4, "a"), metrics(50, 0.4, "b")]
     events += [metrics(60, 0.4, "c"), metrics(30, 0.4, "d")]
