@@ -126,18 +126,25 @@ def test_a_model_is_silent_from_its_last_record_on_though_many_came_together() -
         assert len(json.loads(told([*events, metrics(last, 0.9, "b")], 51))["alerts"]) == alerts
 
 
-@pytest.mark.parametrize("beats", [0, 2])
-def test_a_prediction_is_given_up_before_a_label_though_both_came_together(beats: int) -> None:
+@pytest.mark.parametrize(
+    "first", [("heartbeat", "prediction"), ("prediction", "heartbeat"), ("heartbeat", "label")], ids="-".join
+)
+def test_a_half_is_given_up_before_the_other_though_both_came_together(first: tuple[str, str]) -> None:
     """Time passes by the records of another model."""
-    begin = [metrics(beats, 0.9, "a") | {"type": "heartbeat"}]
-    half = {"model_name": "a", "prediction_id": "1"}
-    begin.insert(beats, {"type": "prediction", "timestamp": metrics(1, 0)["timestamp"], "y_pred": 1, **half})
-    label = {"type": "label", "timestamp": metrics(5, 0)["timestamp"], "y_true": 1, **half}
+    fields = {"heartbeat": {}, "prediction": {"y_pred": 1}, "label": {"y_true": 1}}
+
+    def of_a(second: int, kind: str) -> dict[str, Any]:
+        shared = {"type": kind, "model_name": "a", "timestamp": metrics(second, 0)["timestamp"]}
+        return shared | fields[kind] | ({} if kind == "heartbeat" else {"prediction_id": "1"})
+
+    (other,) = {"prediction", "label"} - {*first}
     rules = Settings(label_horizon=timedelta(seconds=10))
     for late, given_up in ((10, 0), (15, 1)):
-        events = [*begin, metrics(late, 0.9, "b"), label, metrics(20, 0.9, "b")]
-        assert len(json.loads(told(events, 1, settings=rules))["alerts"]) == given_up
-        assert told(events, 10_000, settings=rules) == told(events, 1, settings=rules)
+        events: list[bytes | dict[str, Any]] = [of_a(0, first[0]), of_a(1, first[1])]
+        events += [metrics(late, 0.9, "b"), of_a(5, other), metrics(20, 0.9, "b")]
+        one_by_one = told(events, 1, settings=rules)
+        assert len(json.loads(one_by_one)["alerts"]) == given_up
+        assert told(events, 10_000, settings=rules) == one_by_one
 
 
 def test_a_budget_is_spent_in_the_order_of_time() -> None:
