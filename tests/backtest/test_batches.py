@@ -258,7 +258,7 @@ def test_what_comes_out_of_a_recording_does_not_depend_on_processes(
 def test_records_wait_for_their_copies_with_those_of_other_processes(copied: bool, alerts: int) -> None:
     """Of three that wait the oldest is forwarded, before time passes. Model "d" is another process's than "a"."""
     heartbeat, first, second = metrics(0, 0.9, "a") | {"type": "heartbeat"}, metrics(0, 0.9, "d"), metrics(1, 0.9, "d")
-    items = [
+    items: list[Item] = [
         misplaced(heartbeat, 1, 0),
         misplaced(first, 0, 0),
         misplaced(second, 0, 1),
