@@ -58,7 +58,7 @@ class RecordedStage:
         if isinstance(item, TimePassed):
             return self._tick(item) if item.stage == self._name else []
         if item.topic == self._internal:
-            if not self._is_due(item) or self._is_others(item):
+            if not self._is_due(item):
                 return []
         elif item.topic in self._topics:
             self.read += 1
@@ -79,6 +79,8 @@ class RecordedStage:
 
     def _apply(self, partition: int) -> list[Output]:
         batch, self._batches[partition] = self._batches[partition], []
+        if self._share.processes > 1:  # here, so that batches end where those of one process do
+            batch = [record for record in batch if not self._is_others(record)]
         if not batch:
             return []
         decoded = decode_batch(self._stage, ListedRecords(batch))
@@ -122,8 +124,6 @@ class RecordedStage:
 
     def _is_others(self, record: Record) -> bool:
         """Whether this is a copy for another process: were it misplaced, each would make a dead letter of it."""
-        if self._share.processes == 1:
-            return False
         try:
             if forwarded_from(record) is None:
                 return False
