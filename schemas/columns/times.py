@@ -46,8 +46,8 @@ def days_before(year: int, month: int, day: int) -> int:
 
 
 @Kernel
-def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) -> int:
-    """Read `2024-05-06T07:08:09.123Z`, whose first digit is at `at`; where the closing quote is, or −1."""
+def scan_date_and_time(text: Bytes, at: int) -> int:
+    """Seconds since the epoch of `2024-05-06T07:08:09`, whose first digit is at `at`; −1 if that is not there."""
     for place in range(at, at + 19):  # so that none of the places below lies beyond the message
         if text[place] < 45 or text[place] > 84:
             return -1
@@ -59,6 +59,28 @@ def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) ->
     hour, minute, second = two_digits(text, at + 11), two_digits(text, at + 14), two_digits(text, at + 17)
     days = days_before(century * 100 + rest, month, day) if century >= 0 and rest >= 0 else -1
     if days < 0 or hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
+        return -1
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
+
+
+@Kernel
+def end_of_zone(text: Bytes, at: int) -> int:
+    """Past `Z` or `+00:00`; −1 if neither is at `at`."""
+    if text[at] == 90:
+        return at + 1
+    if text[at] != 43:
+        return -1
+    for place in range(at + 1, at + 6):
+        if text[place] != (58 if place == at + 3 else 48):
+            return -1
+    return at + 6
+
+
+@Kernel
+def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) -> int:
+    """Read `2024-05-06T07:08:09.123Z`, whose first digit is at `at`; where the closing quote is, or −1."""
+    seconds = scan_date_and_time(text, at)
+    if seconds < 0:
         return -1
     at += 19
     fraction, digits = 0, 0
@@ -73,10 +95,11 @@ def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) ->
             return -1
         for _ in range(digits, _MOST_DIGITS):
             fraction *= 10
-    if text[at] != 90 or text[at + 1] != 34:
+    at = end_of_zone(text, at)
+    if at < 0 or text[at] != 34:
         return -1
-    found[row, column] = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + fraction
-    return at + 1
+    found[row, column] = seconds * 1_000_000 + fraction
+    return at
 
 
 @Kernel
