@@ -14,7 +14,7 @@ from streams.grants import Grant
 from tests.cli.running import visutility
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
-COMMANDS = re.findall(r"```\n\$ visutility (topics acls .*)\n((?:kafka-acls .*\n)+)```", DOCUMENT)
+COMMANDS = re.findall(r"```console\n\$ visutility (topics acls .*)\n((?:kafka-acls .*\n)+)```", DOCUMENT)
 
 
 @pytest.mark.parametrize(("command", "shown"), COMMANDS, ids=[command for command, _ in COMMANDS])
