@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 from agents.notify.kinds import topics_for
 from agents.settings import Settings
+from agents.settings.inputs import InputTopic
 from schemas.topics import TOPICS
 from streams.grants import Grant, Operation, under
 from streams.settings import CHANGELOG
@@ -47,7 +48,8 @@ def rights_of(role: Role, settings: Settings) -> list[Grant]:
         grants = [*_on_topics("Write", ["metrics"]), *_on_topics("Read", ["models"])]
     else:
         grants = _on_topics("Read", [*TOPICS, *_internals()])
-    return under(settings.topic_prefix, grants)
+    of_others = [Grant("topic", "Read", each.topic) for each in _inputs(settings)] if role == "worker" else []
+    return sorted([*under(settings.topic_prefix, grants), *of_others])
 
 
 def _worker(settings: Settings) -> list[Grant]:
@@ -58,6 +60,9 @@ def _worker(settings: Settings) -> list[Grant]:
         tables = ["alert-handling", f"notify{CHANGELOG}"]
         grants += [*_on_topics("Read", [*topics_for(settings.notify), *tables]), *_on_topics("Write", tables)]
         grants += [Grant("group", "Read", "notify")]
+    if _inputs(settings):
+        grants += [*_on_topics("Write", ["metrics", "dead-letter"]), Grant("group", "Read", "inputs")]
+        grants += [Grant("transactional-id", "Write", "inputs-", prefixed=True)]
     if "retrain" in settings.agents and any(rule.deliver for rule in settings.retrain):
         grants += [*_on_topics("Read", ["retrain"]), Grant("group", "Read", "retrain-delivery")]
     if settings.runs_trials:
@@ -65,6 +70,10 @@ def _worker(settings: Settings) -> list[Grant]:
         grants += _on_topics("Write", ["tuner-internal", "experiments", "dead-letter"])
         grants += [Grant("group", "Read", "runner")]
     return grants
+
+
+def _inputs(settings: Settings) -> list[InputTopic]:
+    return settings.inputs if "monitor" in settings.agents else []
 
 
 def _stage(stage: str) -> list[Grant]:

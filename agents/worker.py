@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from agents.backtest.baselines import load_baselines
+from agents.inputs.agent import InputBridge
 from agents.monitor.agent import SubscriberListener
 from agents.monitor.stage import MonitorStage
 from agents.notify.agent import Notifier
@@ -79,6 +80,7 @@ class Worker:
         self._trials = TrialRunner(self._engine, self._pool, settings.tune) if settings.runs_trials else None
         self._dispatcher = RequestDispatcher(settings, self._engine)
         self._notifier = Notifier(settings, self._engine)
+        self._inputs = InputBridge(settings, self._engine)
         stages = self._stages()
         self._streams = StreamWorker(stages, self._engine, self._listeners) if stages else None
         self._telemetry = self._new_telemetry()
@@ -111,6 +113,7 @@ class Worker:
         if "retrain" in self._settings.agents:
             await self._dispatcher.start()
         await self._notifier.start()
+        await self._inputs.start()
 
     async def wait(self) -> None:
         """Return never; raise what made a stage fail, or `ObjectiveError` where an objective cannot be loaded."""
@@ -123,7 +126,7 @@ class Worker:
             await self._telemetry.stop()
         if self._studies is not None:
             await self._studies.close()
-        parts = (self._trials, self._dispatcher, self._notifier)
+        parts = (self._trials, self._dispatcher, self._notifier, self._inputs)
         await asyncio.gather(*(part.stop() for part in parts if part is not None))
         await self._pool.close()
         if self._streams is not None:

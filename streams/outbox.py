@@ -108,13 +108,16 @@ class _Sender:
 
 
 class TransactionalOutbox:
-    """Exactly once: one Kafka transaction a checkpoint, by a producer that fences the partition's former owner."""
+    """Exactly once: one Kafka transaction a checkpoint, by a producer that fences the partition's former owner.
 
-    def __init__(self, settings: EngineSettings, stage: str, partition: int) -> None:
+    `of_topic` is for who reads partitions of several topics on their own, rather than those of one number together.
+    """
+
+    def __init__(self, settings: EngineSettings, stage: str, partition: int, of_topic: str | None = None) -> None:
         self._group = settings.group(stage)
         self._producer = new_producer(
             settings.connection,
-            transactional_id=settings.transactional_id(stage, partition),
+            transactional_id=settings.transactional_id(stage if of_topic is None else f"{stage}-{of_topic}", partition),
             transaction_timeout_ms=int(settings.transaction_timeout * 1000),
             max_request_size=LARGEST_RECORD,
             max_batch_size=BATCH_BYTES,

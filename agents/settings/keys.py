@@ -45,7 +45,7 @@ def written(location: Sequence[int | str]) -> str:
 def nearest_key(location: Sequence[int | str]) -> str | None:
     """The known key that the unknown one at `location` was probably meant to be, relative to its table."""
     *parents, wrong = (part for part in location if not isinstance(part, int))
-    inside = "".join(f"{parent}{'[]' if parent in Settings.RULES else ''}." for parent in parents)
+    inside = "".join(f"{parent}{'[]' if parent in Settings.LISTS else ''}." for parent in parents)
     below = [key.removeprefix(inside) for key in known_keys() if key.startswith(inside)]
     close = get_close_matches(str(wrong), [key for key in below if "." not in key], n=1)
     # A key that is right but a table too high: "size" of a rule is "window.size".

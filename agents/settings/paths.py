@@ -117,5 +117,5 @@ def _replaced(table: Any, path: Path, value: Any, done: Path) -> Any:
     if not isinstance(table, dict):
         raise PathError(f"{written((*here, *rest))}: {written(done)} is {table!r}, no table")
     # A list of rules that is not in the file has its default, one entry (of tune: none).
-    absent: Any = ([{}] if first in ("monitor", "retrain") else []) if not done and first in Settings.RULES else {}
+    absent: Any = ([{}] if first in ("monitor", "retrain") else []) if not done and first in Settings.LISTS else {}
     return {**table, first: _replaced(table.get(first, absent) if rest else None, rest, value, here)}

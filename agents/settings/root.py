@@ -7,14 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.settings.dashboard import DashboardSettings
+from agents.settings.inputs import InputTopic
 from agents.settings.notify import NotifyRule
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
 from agents.settings.security import SecuritySettings
 from streams.duration import Duration, PositiveDuration
+from streams.settings import CHANGELOG
 
 Agent = Literal["monitor", "retrain", "tuner", "runner"]
 
@@ -74,11 +76,13 @@ class Settings(SecuritySettings):
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
     tune: list[TuneRule] = Field(default_factory=list)
     notify: list[NotifyRule] = Field(default_factory=list)
+    inputs: list[InputTopic] = Field(default_factory=list)
     trial_processes: Annotated[WholeNumber, Field(ge=0, le=1_000)] | None = None
     metrics_address: str | None = None
     dashboard: DashboardSettings = DashboardSettings()
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune", "notify")
+    LISTS: ClassVar[tuple[str, ...]] = (*RULES, "inputs")
 
     @model_validator(mode="after")
     def _runner_has_processes(self) -> Self:
@@ -149,6 +153,23 @@ class Settings(SecuritySettings):
             if name in names[:index]:
                 raise ValueError(f"expected names that differ, but entries {names.index(name)} and {index} are alike")
         return rules
+
+    @field_validator("inputs")
+    @classmethod
+    def _are_topics_of_others(cls, inputs: list[InputTopic], info: ValidationInfo) -> list[InputTopic]:
+        """What is published would otherwise be read again."""
+        from schemas.topics import TOPICS  # brings all messages along
+
+        topics, prefix = [each.topic for each in inputs], info.data.get("topic_prefix", "")
+        for index, topic in enumerate(topics):
+            if topic in topics[:index]:
+                raise ValueError(
+                    f"expected topics that differ, but entries {topics.index(topic)} and {index} are alike"
+                )
+            name = topic.removeprefix(prefix)
+            if topic.startswith(prefix) and (name in TOPICS or name.endswith(("-internal", CHANGELOG))):
+                raise ValueError(f"expected topics of others, but {topic} is one of this system's own")
+        return inputs
 
     @property
     def artifact_folder(self) -> str:

@@ -1,0 +1,1 @@
+"""Topics of others: what inference servers log there becomes `prediction` messages. Pure but for `agent.py`."""

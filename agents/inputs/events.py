@@ -1,0 +1,38 @@
+"""What is published for one logged event. Pure."""
+
+from __future__ import annotations
+
+from schemas.dead_letter import dead_letter_of
+from schemas.inference_logs import predictions_in
+from schemas.message import InvalidMessage
+from streams.records import Output, Record
+
+#: The consumer group, the stage that dead letters name, and how transactional ids begin.
+STAGE = "inputs"
+
+
+def outputs_of(record: Record, layout: str) -> list[Output]:
+    """The predictions of a logged event, keyed by their model; none for requests; one dead letter for anything else.
+
+    `layout` is a key of `schemas.inference_logs.IDS`.
+    """
+    try:
+        predictions = predictions_in(layout, record.value, record.headers, record.timestamp)
+    except InvalidMessage as problem:
+        return [_dead_letter(record, str(problem))]
+    return [Output("metrics", each.model_name, each) for each in predictions]
+
+
+def _dead_letter(record: Record, reason: str) -> Output:
+    letter = dead_letter_of(
+        reason=reason,
+        stage=STAGE,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+    )
+    return Output("dead-letter", letter.model_name or None, letter)
