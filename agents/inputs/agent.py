@@ -169,15 +169,13 @@ async def own(consumer: AIOKafkaConsumer, engine: EngineSettings, place: TopicPa
 
 
 async def _position(consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
-    """What the group committed, or the beginning: where it committed nothing, and where that is not there any more."""
+    """What the group committed; the beginning where it committed nothing, or what is not there any more."""
     committed: int | None = await consumer.committed(place)
     begin: int = (await consumer.beginning_offsets([place]))[place]
-    end: int = (await consumer.end_offsets([place]))[place]
-    if committed is None or begin <= committed <= end:
-        return begin if committed is None else committed
-    what = f"{begin - committed} records went by retention" if committed < begin else f"it ends at {end}: it is another"
-    log.error("%s [%d] at %d was next, and %s; read on from %d", place.topic, place.partition, committed, what, begin)
-    return begin
+    if committed is not None and committed < begin:
+        lost, where = begin - committed, f"{place.topic} [{place.partition}]"
+        log.error("%s at %d was next, and %d records went by retention; read on from %d", where, committed, lost, begin)
+    return begin if committed is None else max(committed, begin)
 
 
 def _outbox(consumer: AIOKafkaConsumer, engine: EngineSettings, place: TopicPartition) -> Outbox:

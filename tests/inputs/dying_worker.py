@@ -39,7 +39,7 @@ async def _publish_and_die(
     return position
 
 
-TransactionalOutbox.publish = _publish_and_die  # type: ignore[method-assign]
+TransactionalOutbox.publish = _publish_and_die  # type: ignore[method-assign, assignment]
 
 if __name__ == "__main__":
     main()

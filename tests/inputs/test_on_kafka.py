@@ -178,6 +178,7 @@ async def test_a_worker_that_lost_a_partition_without_knowing_publishes_nothing_
     await there.make_ours()
     create(there.servers, there.topics[0])
     place = TopicPartition(there.topics[0], 0)
+    write(there.servers, place.topic, [kserve("k", number) for number in range(2)], partitions=1)
 
     def outputs(number: int) -> list[Any]:
         logged = kserve("k", number)
