@@ -115,7 +115,9 @@ class _Server(uvicorn.Server):
 def listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
     """A socket that listens, and its address for browsers. Raises `PortTaken`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, or asyncio leaves Nagle's algorithm on: the second part of each answer then waits 40 ms
+    # for the client's acknowledgement of the first.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
