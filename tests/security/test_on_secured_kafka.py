@@ -34,6 +34,7 @@ from streams.topic_log import newest
 from streams.topics import create_topics, wanted_topics
 from tests.cli.running import visutility
 from tests.conftest import delete_topics
+from tests.inputs.making import create, kserve, write
 from tests.security.identities import How, Identity, unsecured_token
 from tests.security.secured_broker import PLAIN_PASSWORD, PLAIN_USER, SecuredBroker
 
@@ -104,10 +105,20 @@ async def requests_on(settings: Settings) -> int:
     return len([each async for each in newest(engine.connection, engine.topic("retrain"), 100)])
 
 
+async def is_taken(settings: Settings) -> bool:
+    """Whether the event that an inference server logged is on `metrics`."""
+    engine = engine_settings(settings)
+    return b"logged" in {each.key async for each in newest(engine.connection, engine.topic("metrics"), 100)}
+
+
 @pytest.mark.parametrize("how", ["SCRAM-SHA-512", "certificate"])
 def test_the_loop_runs_with_the_rights_that_are_printed_and_no_other(
-    how: How, secured: SecuredBroker, become: Become, prefix: str, shell: Path
+    how: How, secured: SecuredBroker, become: Become, prefix: str, shell: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    logs = f"{prefix}kserve-logs"
+    monkeypatch.setenv("VISUTILITY_INPUTS", json.dumps([{"topic": logs, "layout": "kserve"}]))
+    create(secured.bootstrap_servers, logs)
+    write(secured.bootstrap_servers, logs, [kserve("logged", 0)])
     roles = {role: Identity(secured, how) for role in ("worker", "dashboard", "fleet", "operator", "recorder")}
     for role, identity in roles.items():
         grant(secured, role, identity.principal)
@@ -135,7 +146,7 @@ async def _work_until_retraining_is_asked(settings: Settings, operator: Settings
     try:
         await worker.start()
         async with asyncio.timeout(60):
-            while not await requests_on(operator):  # noqa: ASYNC110 - Kafka tells nobody
+            while not (await requests_on(operator) and await is_taken(operator)):  # noqa: ASYNC110 - Kafka tells nobody
                 await asyncio.sleep(0.1)
     finally:
         await worker.stop()
