@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import signal
@@ -49,6 +50,8 @@ def kafka_app(source: KafkaSource, access: Access, prefix: str, told: Callable[[
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         await source.start()
+        gc.collect()
+        gc.freeze()  # what is there for good is not looked through again: that took 150 ms, in which nobody is answered
         told()
         try:
             yield
