@@ -192,4 +192,4 @@ def test_fleets_without_a_broker_end_with_one_line(plan: Plan, capfd: pytest.Cap
         assert process.exitcode == 1
     complaint = [line for line in capfd.readouterr().err.splitlines() if line.startswith("fleets:")]
     assert len(complaint) == 1
-    assert "Unable to bootstrap" in complaint[0]
+    assert "no Kafka broker answers at 127.0.0.1:9" in complaint[0]
