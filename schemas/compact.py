@@ -21,7 +21,7 @@ from schemas.parse import Parser
 
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
-#: What would be rounded up to the end of the range is the schema's to refuse.
+#: What would be rounded up to the end of the range is left to the schema.
 EpochSeconds = Annotated[float, msgspec.Meta(ge=EARLIEST.timestamp(), lt=LATEST.timestamp() - 1e-6)]
 
 _Items = msgspec.Meta(min_length=1, max_length=MAX_ITEMS)

@@ -29,6 +29,7 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _EARLIEST_SECONDS = EARLIEST.timestamp()
 _LATEST_SECONDS = LATEST.timestamp()
+_LAST = LATEST - timedelta(microseconds=1)
 _INSTANT = "an RFC 3339 time with offset or epoch seconds, from 2000-01-01 to 2100-01-01"
 _SCALAR = f"a finite number, a 64-bit integer, a boolean or a string of at most {MAX_SCALAR_TEXT} characters"
 
@@ -65,9 +66,10 @@ def rejected(expected: str, got: str, at: str | int = "") -> PydanticCustomError
 
 def _instant(value: Any, handler: Callable[[Any], datetime]) -> datetime:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        # The comparison is false for NaN too; beyond the range `timedelta` could overflow. It rounds to microseconds.
-        if _EARLIEST_SECONDS <= value < _LATEST_SECONDS and (rounded := EPOCH + timedelta(seconds=value)) < LATEST:
-            return rounded
+        # The comparison is false for NaN too; beyond the range `timedelta` could overflow. It rounds to microseconds,
+        # which may be up to the end of the range, and what is written there must be a message again.
+        if _EARLIEST_SECONDS <= value < _LATEST_SECONDS:
+            return min(EPOCH + timedelta(seconds=value), _LAST)
         raise rejected(_INSTANT, described(value))
     if isinstance(value, str):
         moment = _utc_text(value) or _time_text(value, handler)

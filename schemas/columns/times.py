@@ -13,7 +13,7 @@ from schemas.kernel import Kernel
 
 FIRST_SECOND: Final = EARLIEST.timestamp()
 
-#: Not quite the end of the range: what would be rounded up to that is the schema's to refuse.
+#: Not quite the end of the range: what would be rounded up to that is left to the schema.
 END_SECOND: Final = LATEST.timestamp() - 1e-6
 
 #: Digits of a fraction of a second that count, as in `datetime.fromisoformat`.

@@ -181,6 +181,7 @@ def test_a_trial_of_which_nothing_is_heard_fails_is_asked_again_and_its_late_res
     (cluster.folder / "enough").touch()
     running = runner(cluster)
     wait_until(lambda: len(ends(cluster)) == 1, "the study's end")
+    wait_until(lambda: any(trial["late"] for trial in results(cluster)), "the late result")
     told: list[Json] = results(cluster)
     assert all(trial["state"] == "failed" for trial in told if trial["number"] == 0)
     assert any(trial["late"] for trial in told)

@@ -145,3 +145,10 @@ def test_a_parser_can_be_made_of_any_union_of_messages() -> None:
     parse = parser_for(RetrainRequest | MetricsMessage)
     body = b'{"type": "label", "model_name": "m", "timestamp": 1700000000, "prediction_id": "p", "y_true": 1}'
     assert isinstance(parse(body), Label)
+
+
+def test_the_last_moment_of_the_range_is_a_message_again() -> None:
+    """Rounded to microseconds it would be beyond."""
+    parse = parser_for(MetricsMessage)
+    message = parse(b'{"type": "metrics", "model_name": "m", "timestamp": 4102444799.9999998, "accuracy": 1}')
+    assert parse(message.to_json()) == message
