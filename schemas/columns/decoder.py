@@ -21,7 +21,8 @@ _TOGETHER: Final = 1_024
 #: Fewer are quicker one by one.
 _FEW: Final = 48
 
-#: Values after which a decoder is loaded: by then it saves in a second what loading takes.
+#: So many at once are a backlog: nobody waits for a single finding then. After so many of a backlog a decoder is loaded.
+_BACKLOG: Final = 5_000
 _WORTH_IT: Final = 100_000
 
 #: Kinds that are told apart at first, and at most; the bytes of their keys.
@@ -119,14 +120,15 @@ class ColumnDecoder:
 
 
 class LateColumnDecoder:
-    """A column decoder once there were so many values that loading it is worth its while; without numba never.
+    """A column decoder once there was so much of a backlog that loading it is worth its while; without numba never.
 
-    Loading it takes a second or two of one core, compiling for the first time some twenty. Neither may hold up whoever
-    decodes, nor be the price of a few messages: it is done beside it, in a thread that ends by itself.
+    Loading it takes a second or two of one core, compiling for the first time some twenty. That may not be the price of
+    a few messages, nor stop whoever decodes: it is done beside it, in a thread that ends by itself. It slows it down
+    all the same, so that who keeps up, and needs no decoder, is left alone.
     """
 
     def __init__(self, parse: Callable[[bytes], Any], worth_it: int = _WORTH_IT) -> None:
-        """`parse` as in `ColumnDecoder`; `worth_it` is how many values."""
+        """`parse` as in `ColumnDecoder`; `worth_it` is how many values that came in a backlog."""
         self._parse, self._worth_it = parse, worth_it
         self._seen = 0
         self._loading: Thread | None = None
@@ -136,7 +138,8 @@ class LateColumnDecoder:
         """As `ColumnDecoder.decode`; None where the values are to be decoded one by one."""
         if self._decoder is not None:
             return self._decoder.decode(values) if len(values) >= _FEW else None
-        self._seen += len(values)
+        if len(values) >= _BACKLOG:
+            self._seen += len(values)
         if COMPILED and self._loading is None and self._seen >= self._worth_it:
             self._loading = Thread(target=self.load, name="column-decoder")
             self._loading.start()
