@@ -120,9 +120,12 @@ class Meter:
         return sum(self._positions().values())
 
     async def _finish_when_committed(self) -> None:
-        """What is processed may be ahead of what is committed. The broker tells, some milliseconds after a commit."""
+        """Commit what is left now rather than at the end of the interval; the broker tells, some milliseconds later."""
         assert self.worker is not None  # a commit came from it
-        consumer: Any = self.worker.app("monitor").consumer
+        app = self.worker.app("monitor")
+        for owner in filter(None, map(app.engine.owner, app.engine.partitions)):
+            await owner.checkpoint()
+        consumer: Any = app.consumer
         while sum([await consumer.committed(tp) or 0 for tp in self._positions()]) < self._job.records:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # the broker has no event for it
         self.finished.set()

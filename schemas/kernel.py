@@ -18,11 +18,15 @@ COMPILED: Final = find_spec("numba") is not None
 class Kernel:
     """A function of numbers and of sequences of numbers; it may call other kernels of its module's globals."""
 
-    def __init__(self, function: Callable[..., Any], *, inline: bool = False) -> None:
-        """`inline`: put it into the code of its callers, which is quicker for what is short, or called in one place."""
+    def __init__(self, function: Callable[..., Any], *, inline: bool = False, nogil: bool = False) -> None:
+        """`inline`: put it into the code of its callers, which is quicker for what is short, or called in one place.
+
+        `nogil`: other threads of Python run meanwhile. For what takes milliseconds: whoever lets go of Python's lock
+        may have to wait that long for it.
+        """
         if not isinstance(function, FunctionType):
             raise TypeError(f"expected a plain function, got {function!r}")
-        self.function, self._inline = function, inline
+        self.function, self._options = function, {"inline": "always" if inline else "never", "nogil": nogil}
         self.__doc__ = function.__doc__
 
     def __call__(self, *arguments: Any) -> Any:
@@ -33,7 +37,7 @@ class Kernel:
     def digest(self) -> str:
         """Of the code, and of what it finds among its module's globals: other kernels, arrays and numbers."""
         code, scope = self.function.__code__, self.function.__globals__
-        parts = [code.co_code, repr(code.co_consts).encode()]
+        parts = [code.co_code, repr((code.co_consts, self._options)).encode()]
         for name in code.co_names:
             found = scope.get(name)
             if isinstance(found, Kernel):
@@ -60,12 +64,17 @@ class Kernel:
         # numba keeps what it compiled under this name and the date of this one file, whatever the code calls elsewhere.
         bound.__qualname__ = f"{function.__qualname__}_{self.digest}"
         try:
-            made: Callable[..., Any] = njit(cache=True, inline="always" if self._inline else "never")(bound)
+            made: Callable[..., Any] = njit(cache=True, **self._options)(bound)
         except RuntimeError:  # nowhere to keep a cache: a read-only installation without a home
-            made = njit(inline="always" if self._inline else "never")(bound)
+            made = njit(**self._options)(bound)
         return made
 
 
 def inlined(function: Callable[..., Any]) -> Kernel:
     """A kernel that is put into the code of its callers."""
     return Kernel(function, inline=True)
+
+
+def unlocked(function: Callable[..., Any]) -> Kernel:
+    """A kernel that lets other threads of Python run meanwhile."""
+    return Kernel(function, nogil=True)

@@ -15,13 +15,13 @@ from schemas.compact import CompactMetrics
 from schemas.kernel import COMPILED
 from schemas.metrics import RATIOS, Metrics
 
-#: Values put together for the kernel: some that the processor's cache holds.
-_TOGETHER: Final = 1_024
+#: Values put together for the kernel: enough for the thread that fetches to get something done meanwhile.
+_TOGETHER: Final = 8_192
 
 #: Fewer are quicker one by one.
 _FEW: Final = 48
 
-#: So many at once are a backlog: nobody waits for a single finding then. After so many of a backlog a decoder is loaded.
+#: So many at once are a backlog: nobody waits for a single finding then. A decoder is loaded after so many of one.
 _BACKLOG: Final = 5_000
 _WORTH_IT: Final = 100_000
 

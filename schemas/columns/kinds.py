@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.columns.numbers import Bytes, Words
 from schemas.columns.scan import FIELDS, SPANS, TIME_COLUMN, scan_message
-from schemas.kernel import Kernel, inlined
+from schemas.kernel import Kernel, inlined, unlocked
 from schemas.metrics import RATIOS
 
 #: The longest key of a kind, in bytes.
@@ -106,7 +106,7 @@ def place_again(slots: Any, hashes: Words, used: Any) -> None:
         slots[slot] = kind
 
 
-@Kernel
+@unlocked
 def scan_messages(
     text: Bytes, lengths: Any, first: int, kinds: Any, values: Words, floats: Any,
     slots: Any, hashes: Words, begins: Any, keys: Bytes, used: Any, key: Bytes,
