@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 from schemas.alerts import Alert
 from schemas.columns.columns import MetricColumns
-from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.ids import output_id
 from schemas.message import Message
+from streams.dead_letters import set_aside
 from streams.decoding import Decoded, decode_batch
 from streams.origin import INTERNAL, Origin, forwarded_from, origin_of, with_origin
 from streams.partitioner import partition_of
@@ -277,17 +277,6 @@ class Processor(Generic[S]):
     def _dead_letter(self, record: Record, reason: str) -> Output:
         try:
             origin = origin_of(record)
-        except ValueError:
-            origin = Origin(record.topic, record.partition, record.offset)
-        letter: DeadLetter = dead_letter_of(
-            reason=reason,
-            stage=self._stage.name,
-            topic=origin.topic,
-            partition=origin.partition,
-            offset=origin.offset,
-            timestamp=record.timestamp,
-            key=record.key,
-            value=record.value,
-            headers=record.headers,
-        )
-        return Output("dead-letter", letter.model_name or None, letter)
+        except ValueError:  # of a header that says nothing
+            origin = None
+        return set_aside(record, reason, self._stage.name, origin)

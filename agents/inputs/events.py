@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from schemas.dead_letter import dead_letter_of
 from schemas.inference_logs import predictions_in
 from schemas.message import InvalidMessage
+from streams.dead_letters import set_aside
 from streams.records import Output, Record
 
 #: The consumer group, the stage that dead letters name, and how transactional ids begin.
@@ -19,20 +19,5 @@ def outputs_of(record: Record, layout: str) -> list[Output]:
     try:
         predictions = predictions_in(layout, record.value, record.headers, record.timestamp)
     except InvalidMessage as problem:
-        return [_dead_letter(record, str(problem))]
+        return [set_aside(record, str(problem), STAGE)]
     return [Output("metrics", each.model_name, each) for each in predictions]
-
-
-def _dead_letter(record: Record, reason: str) -> Output:
-    letter = dead_letter_of(
-        reason=reason,
-        stage=STAGE,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-    )
-    return Output("dead-letter", letter.model_name or None, letter)

@@ -23,7 +23,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from agents.runner.outbox import Outbox, Reporter
 from agents.runner.progress import Progress
-from agents.runner.trials import call_of, letter_of, overdue, unnamed
+from agents.runner.trials import call_of, overdue, unnamed
 from agents.settings import TuneRule
 from agents.tuner.channel import LiveTrial
 from agents.tuner.pool import TrialPool
@@ -32,6 +32,7 @@ from schemas.message import InvalidMessage
 from schemas.topics import TOPICS
 from schemas.trial_requests import PruneTrial, TrialRequest
 from streams.clients import new_consumer
+from streams.dead_letters import letter_of
 from streams.persistent import Persistent
 from streams.settings import EngineSettings
 from streams.topic_log import TopicFollower
@@ -142,7 +143,7 @@ class TrialRunner(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
         try:
             request = self._parse(record.value, record.headers)
         except InvalidMessage as problem:
-            await (await self._outbox.send("dead-letter", letter_of(record, str(problem))))
+            await (await self._outbox.send("dead-letter", letter_of(record, str(problem), "runner")))
             return
         if not isinstance(request, TrialRequest):
             return  # an order to end one early: `_hear` sees it sooner

@@ -8,13 +8,11 @@ from datetime import datetime
 from agents.settings import TuneRule
 from agents.tuner.stage import SCORE
 from agents.tuner.worker import Ended, TrialCall
-from schemas.dead_letter import DeadLetter, dead_letter_of
 from schemas.experiments import EpochEnd, RunStart, TrainingEnd
 from schemas.ids import output_id
 from schemas.retrain import RetrainRequest
 from schemas.trial_requests import TrialRequest
 from schemas.trials import TrialResult, TrialState
-from streams.records import Record
 
 
 def call_of(request: TrialRequest) -> TrialCall:
@@ -120,21 +118,6 @@ class Unsent:
         self._sent[step] = value
         if self._new.get(step) == value:
             del self._new[step]
-
-
-def letter_of(record: Record, reason: str) -> DeadLetter:
-    """The dead letter of a record that is no trial request."""
-    return dead_letter_of(
-        reason=reason,
-        stage="runner",
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=record.headers,
-    )
 
 
 def result_of(request: TrialRequest, ended: Ended) -> TrialResult:
