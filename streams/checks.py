@@ -21,8 +21,8 @@ from streams.settings import EngineSettings
 from streams.stage_app import StageApp
 from streams.store import CheckpointedTable, OverlayStore
 
-#: Seconds within which the coordinator of transactions must answer.
-TRANSACTION_TIMEOUT = 20.0
+#: Seconds within which the coordinator of transactions must answer; a cluster that has just begun makes its log first.
+TRANSACTION_TIMEOUT = 60.0
 
 _REFUSED = (TransactionalIdAuthorizationFailed, ClusterAuthorizationFailedError)
 _UNKNOWN = (IncompatibleBrokerVersion, UnsupportedVersionError, NotImplementedError)

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two lines about a broker that is away, and without trouble until it counts as back.
 SAY_EVERY, QUIET = 30.0, 5.0
 
-#: What aiokafka's lines about a broker that cannot be reached have in common.
+#: What aiokafka's lines about a broker that cannot be reached, or takes no records, have in common.
 _SIGNS = (
     "Connect call failed",
     "coordinator dead",
@@ -25,6 +25,7 @@ _SIGNS = (
     "KafkaConnectionError",
     "LeaderNotAvailableError",
     "NodeNotReadyError",
+    "NotEnoughReplicas",
     "NotLeaderForPartitionError",
     "RequestTimedOutError",
     "KafkaTimeoutError",

@@ -18,6 +18,7 @@ FLOOD = [
     ("aiokafka", "Unable connect to node with id 1: [Errno 111] Connect call failed ('127.0.0.1', 9092)"),
     ("aiokafka", "Unable to update metadata from [1]"),
     ("aiokafka.producer.sender", "Got error produce response: NodeNotReadyError: not ready (node id 1)."),
+    ("aiokafka.producer.sender", "Got error produce response: [Error 19] NotEnoughReplicasError"),
     ("aiokafka.consumer.group_coordinator", "Heartbeat session expired - marking coordinator dead"),
     ("aiokafka.consumer.fetcher", "Failed fetch messages from 1: KafkaConnectionError: Connection closed"),
 ]
