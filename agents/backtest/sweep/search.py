@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -19,6 +19,9 @@ from agents.backtest.sweep.series import Labelled
 from agents.settings import DetectorSettings, MonitorRule
 from agents.tuner.sampler import seed_of
 from agents.tuner.space import Space, sample_at
+
+#: A trial's attribute: how many changes it finds less than it should; infeasible above 0.
+_LACKING: Final = "lacking"
 
 Part = Literal["fitting", "held_back"]
 HoldBack = Literal["time", "series"]
@@ -99,14 +102,15 @@ def search(
 ) -> list[Candidate]:
     """Try the detector's defaults, then `trials` draws from `space`; those that cannot be are left out.
 
-    Empty if the detector cannot watch the metric, which `say` is told.
+    Draws that miss more changes than the defaults do count as infeasible, and are kept away from. Empty if the detector
+    cannot watch the metric, which `say` is told.
     """
     try:
         found = [_candidate(judge, detector, None, rule_of(base, detector, {}))]
     except ValidationError as problem:
         say(f"{detector}: {problem.errors()[0]['msg']}")
         return []
-    study = _study(seed_of(seed, detector))
+    study, least = _study(seed_of(seed, detector)), len(found[0].score.found)
     for number in range(trials if space else 0):
         trial = study.ask()
         params = sample_at(space, [trial.suggest_float(name, 0.0, 1.0) for name in space])
@@ -115,6 +119,7 @@ def search(
         except ValidationError:  # a minimum above its maximum, or the like
             study.tell(trial, state=_failed())
             continue
+        trial.set_user_attr(_LACKING, least - len(candidate.score.found))
         study.tell(trial, list(candidate.order))
         found.append(candidate)
     return found
@@ -132,7 +137,12 @@ def _study(seed: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that an option is experimental is a matter of our tests, not of users
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=20)
+        sampler = optuna.samplers.TPESampler(
+            seed=seed,
+            multivariate=True,
+            n_startup_trials=20,
+            constraints_func=lambda trial: [trial.user_attrs[_LACKING]],
+        )
         return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
 
 

@@ -64,7 +64,7 @@ DEFAULT_SPACES: Final[dict[str, Space]] = {
                      "direction": _ANY},
     "rddm": {"drift_level": _even(1.8, 6.0), "min_instances": _log(30, 1000), "max_warnings": _log(100, 5000)},
     "stepd": {"alpha_drift": _log(1e-12, 0.05), "window_size": _log(20, 500), "direction": _ANY},
-    "threshold": {"limit": _even(0.0, 1.0), "breaches": _even(1, 20), "of": _even(20, 100), "direction": _SIDE},
+    "threshold": {"limit": _even(0.0, 1.0), "breaches": _log(1, 100), "of": _log(20, 400), "direction": _SIDE},
     "two_proportion": {"threshold": _even(2.5, 8.0), "window_size": _log(50, 1000), "min_change": _even(0.0, 0.2),
                        "direction": _ANY},
     "z_score": {"threshold": _even(2.0, 8.0), "window.size": _log(50, 2000), "direction": _ANY},
