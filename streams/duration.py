@@ -59,8 +59,15 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    Field(json_schema_extra={"expected": "duration"}),
+]
 """A pydantic field type: a timedelta of 0 or more, written as in settings."""
 
-PositiveDuration = Annotated[Duration, Field(ge=timedelta(milliseconds=1))]
+PositiveDuration = Annotated[
+    Duration, Field(ge=timedelta(milliseconds=1), json_schema_extra={"expected": "duration above 0"})
+]
 """A `Duration` of a millisecond or more."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
+from agents.settings.fields import written_as
 from agents.settings.rules import WEB_ADDRESS, Pattern, Rule
 from streams.duration import Duration, PositiveDuration
 
@@ -22,22 +23,40 @@ Line = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x
 class NotifyRule(Rule):
     """Sends what happens to the models that match to one address. Unlike other rules, each that matches sends.
 
-    The address is a secret (a Slack webhook's path is its password): it is read from `url`, or better from the
-    environment variable that `url_variable` names, and appears in no log and no error.
+    The address is a secret (a Slack webhook's path is its password): it appears in no log and no error.
     """
 
     to: Literal["slack", "alertmanager"]
+    """What is sent: the JSON of Slack's incoming webhooks (Mattermost and others take it too), or of Alertmanager's
+    API v2."""
     url: SecretStr | None = None
-    url_variable: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")] | None = None
-    kinds: Annotated[list[Pattern], Field(min_length=1, max_length=100)] = Field(default_factory=lambda: ["*"])
+    """Where to. It is a secret, and told nowhere; better is the next one."""
+    url_variable: Annotated[str, written_as("name of a variable", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")] | None = (
+        None
+    )
+    """The environment variable that holds the address; one of the two is needed. Of Alertmanager `http://HOST:9093`
+    will do."""
+    kinds: Annotated[list[Pattern], written_as("list of patterns", min_length=1, max_length=100)] = Field(
+        default_factory=lambda: ["*"]
+    )
+    """The kinds of alerts, and of what else can be told."""
     severity: Severity = "warning"
+    """The least severity."""
     team: Line = ""
+    """Whose models these are: the first line of a message for people, the label `team` for Alertmanager."""
     group_by: Literal["model", "team"] = "model"
+    """What goes into one message: alerts of one model, or of all models of the entry."""
     group_wait: Duration = timedelta(seconds=10)
+    """How long the first of a message waits for others."""
     cooldown: Duration = timedelta(minutes=30)
+    """After a kind of alert of a model was told, for so long not again; what came meanwhile is told at the end, with
+    how many."""
     resolved: bool = True
+    """Whether the end of an alert is told."""
     expires: PositiveDuration = timedelta(days=1)
+    """How long an alert counts as firing without its end: for Alertmanager its `endsAt`."""
     dry_run: bool = False
+    """Log what would be sent, and send nothing."""
 
     @field_validator("url")
     @classmethod

@@ -6,20 +6,22 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from agents.settings.fields import counted
+
 
 class PromotionSettings(BaseModel):
-    """What a new version must show before it becomes the champion.
+    """What a new version must show before it becomes the champion."""
 
-    `mode`: `guarded`, it must beat the champion on the same recent examples; `always`, it is promoted without being
-    compared; `manual`, a person promotes it. Under `guarded`, it must be better by more than `margin` (in units of the
-    score), with an error probability of at most `alpha`, on at least `min_samples` examples. `direction`: whether more
-    of what `evaluate` returns is better (`maximize`) or less of it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     mode: Literal["guarded", "always", "manual"] = "guarded"
+    """`guarded`: it must beat the champion on the same recent examples; `always`: it is promoted without being
+    compared; `manual`: a person promotes it."""
     margin: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """By more than this it must be better, in units of what `evaluate` returns."""
     alpha: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.05
-    min_samples: Annotated[int, Field(ge=2, le=100_000)] = 30
+    """How likely it may be that a version no better than that passes."""
+    min_samples: Annotated[int, counted("examples", 2, 100_000)] = 30
+    """On fewer examples nothing is decided."""
     direction: Literal["maximize", "minimize"] = "maximize"
+    """Whether more of what `evaluate` returns is better, or less."""

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.settings.dashboard import DashboardSettings
+from agents.settings.fields import counted, unset, written_as
 from agents.settings.inputs import InputTopic
 from agents.settings.notify import NotifyRule
 from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
@@ -48,38 +49,84 @@ class Settings(SecuritySettings):
 
     model_config = SettingsConfigDict(env_prefix="VISUTILITY_", extra="forbid", frozen=True, env_ignore_empty=True)
 
-    bootstrap_servers: str | None = None
-    topic_prefix: str = "visutility."
-    partitions: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 4
-    replication_factor: Annotated[WholeNumber, Field(ge=1, le=100)] = 1
+    bootstrap_servers: Annotated[str | None, written_as("`HOST:PORT`, several separated by commas")] = None
+    """Kafka brokers. Commands that need Kafka ask for it."""
+    topic_prefix: Annotated[str, written_as("at most 100 letters, digits, `.`, `_`, `-`")] = "visutility."
+    """What every topic, consumer group and transactional id begins with."""
+    partitions: Annotated[WholeNumber, counted("partitions", 1, 10_000)] = 4
+    """Partitions of each topic that is created (`trial-requests` gets at least 12). All workers of one prefix need the
+    same number."""
+    replication_factor: Annotated[WholeNumber, counted("copies", 1, 100)] = 1
+    """Copies of each topic that is created; 3 is usual on a cluster."""
     data_dir: Path = Path(".visutility")
-    artifacts: str | None = None
+    """Where a worker keeps its state (RocksDB) and trained models. Each worker needs its own."""
+    artifacts: Annotated[str | None, written_as("path or URL")] = None
+    """Where trained models are kept, if not in `artifacts` of `data_dir`: a folder that all machines share, or anything
+    fsspec reaches, such as `s3://bucket/models` (`visutility-streams[remote]` and its s3fs)."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """`at_least_once` is for brokers without transactions: after a crash some outputs are published twice."""
     checkpoint_interval: PositiveDuration = timedelta(seconds=1)
-    checkpoint_records: Annotated[WholeNumber, Field(ge=1)] = 50_000
+    """The longest time between two commits of state and offsets while records arrive."""
+    checkpoint_records: Annotated[WholeNumber, counted("records", 1)] = 50_000
+    """So many records make a commit before the interval is over."""
     output_linger: Duration = timedelta(milliseconds=20)
+    """How long an output may wait for others, so as to be committed with them."""
     session_timeout: PositiveDuration = timedelta(seconds=10)
-    max_failures: Annotated[WholeNumber, Field(ge=1)] = 100
+    """A worker that Kafka has not heard of for so long loses its partitions to the others."""
+    max_failures: Annotated[WholeNumber, counted("steps", 1)] = 100
+    """So many steps of a stage may fail in a row, each record becoming a dead letter (each tick an alert); one more
+    stops the worker, for then the fault is not the records'."""
     on_lost_records: Literal["stop", "continue"] = "stop"
-    lag_warning: Annotated[WholeNumber, Field(ge=1)] = 100_000
+    """When the topic's retention removed records before they were processed: stop, or go on without them with an alert
+    (`records_lost`) that tells how many."""
+    lag_warning: Annotated[WholeNumber, counted("records", 1)] = 100_000
+    """A partition that is more records behind than this is warned of in the log, once a minute at most."""
     log_format: Literal["auto", "human", "json"] = "auto"
+    """One JSON object a line, or lines for people; `auto`: for people on a terminal, else JSON. Always on stderr."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged. Above `debug`, libraries log warnings and errors alone, and a broker that is away is
+    one line when it goes, one every half a minute, one when it is back."""
     log_events: bool = False
+    """Log each event at a level of its own (score info, drift warning, failure error, heartbeat debug); else a summary
+    a checkpoint."""
     heartbeat_timeout: PositiveDuration = timedelta(minutes=5)
+    """A model that sent a heartbeat and then nothing for so long raises an alert, which its next heartbeat resolves."""
     version_retention: PositiveDuration = timedelta(days=30)
+    """Of a version that was followed by another and has not been seen for so long, in the model's own time, everything
+    is forgotten. The one seen last stays, and of more than three the one seen longest ago goes at once."""
     label_horizon: PositiveDuration = timedelta(days=14)
-    label_limit: Annotated[WholeNumber, Field(ge=1)] = 1_000_000
-    segment_limit: Annotated[WholeNumber, Field(ge=1, le=10_000)] = 100
-    agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split)] = Field(default_factory=lambda: list(AGENTS))
-    retrain_budget_per_hour: Annotated[WholeNumber, Field(ge=1)] | None = None
+    """How long a `prediction` and a `label` wait for each other, in the model's own time."""
+    label_limit: Annotated[WholeNumber, counted("predictions and labels", 1)] = 1_000_000
+    """How many of a model may wait, pairs that were joined counted until their time is over; beyond it the oldest are
+    given up."""
+    segment_limit: Annotated[WholeNumber, counted("segments", 1, 10_000)] = 100
+    """How many segments of a model are watched by themselves, over all its rules; an alert (`segment_limit`) tells when
+    there are more."""
+    agents: Annotated[list[Agent], NoDecode, BeforeValidator(_split), unset("all")] = Field(
+        default_factory=lambda: list(AGENTS)
+    )
+    """Which stages a worker runs, and whether it runs trials; in the environment and on the command line separated by
+    commas."""
+    retrain_budget_per_hour: Annotated[WholeNumber, counted("requests", 1)] | None = None
+    """At most so many requests an hour over all models: one outage must not retrain ten thousand."""
     monitor: list[MonitorRule] = Field(default_factory=lambda: [MonitorRule()])
+    """What is watched, and how."""
     retrain: list[RetrainRule] = Field(default_factory=lambda: [RetrainRule()])
+    """When to ask for retraining."""
     tune: list[TuneRule] = Field(default_factory=list)
+    """What to do about retrain requests."""
     notify: list[NotifyRule] = Field(default_factory=list)
+    """Who is told of what."""
     inputs: list[InputTopic] = Field(default_factory=list)
-    trial_processes: Annotated[WholeNumber, Field(ge=0, le=1_000)] | None = None
-    metrics_address: str | None = None
+    """The topics of others, each once."""
+    trial_processes: Annotated[WholeNumber, counted("trials", 0, 1_000)] | None = None
+    """How many trials a worker that is a tuner or a runner runs at once; without it one for each core it may use, one
+    core spared where it runs stages too, from 1 to 4; `0`: none, for others run them."""
+    metrics_address: Annotated[str | None, written_as("`HOST:PORT`")] = None
+    """Where a worker answers Prometheus (`/metrics`) and tells its health, such as `127.0.0.1:9464`; it asks for no
+    token."""
     dashboard: DashboardSettings = DashboardSettings()
+    """Settings of `visutility dashboard`; in the environment one JSON object, `VISUTILITY_DASHBOARD`."""
 
     RULES: ClassVar[tuple[str, ...]] = ("monitor", "retrain", "tune", "notify")
     LISTS: ClassVar[tuple[str, ...]] = (*RULES, "inputs")

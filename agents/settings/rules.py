@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from agents.settings.fields import counted, unset, written_as
 from agents.settings.promotion import PromotionSettings
 from agents.tuner.space import parse_space
 from streams.duration import Duration, PositiveDuration
@@ -84,23 +85,31 @@ def _false_is_none(value: object) -> object:
 MOST_PANES = 100
 
 Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
-MetricName = Annotated[str, BeforeValidator(_metric_name)]
-Options = Annotated[dict[str, bool | int | float | str], Field(max_length=100)]
-ClassLabel = bool | int | float | Annotated[str, Field(max_length=1_000)]
-Pattern = Annotated[str, Field(min_length=1, max_length=249)]
+MetricName = Annotated[str, BeforeValidator(_metric_name), written_as("name of a metric")]
+Options = Annotated[
+    dict[str, bool | int | float | str], written_as("table of texts, numbers, true, false", max_length=100)
+]
+ClassLabel = Annotated[
+    bool | int | float | Annotated[str, Field(max_length=1_000)], written_as("number, true, false or text")
+]
+Pattern = Annotated[str, written_as("pattern", min_length=1, max_length=249)]
+FileName = Annotated[str, written_as("path", min_length=1, max_length=4_096)]
+Column = Annotated[str, written_as("name of a column", min_length=1, max_length=249)]
 
 
 class Table(BaseModel):
     """A table of the file: every key known, every value of its own type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Rule(Table):
     """An entry of a list of rules: for which models it holds, and its name in outputs."""
 
-    name: Annotated[str, Field(max_length=100)] = ""
+    name: Annotated[str, Field(max_length=100), unset("hash of the entry")] = ""
+    """Stands in outputs as `rule`, and their ids depend on it. Names of one list differ."""
     models: Pattern = "*"
+    """The models it is for."""
 
     @model_validator(mode="after")
     def _name_by_content(self) -> Self:
@@ -118,18 +127,23 @@ class Rule(Table):
 
 
 class WindowSettings(Table):
-    """A sliding window by count: `size` values are kept, and none is judged before `min_samples` are there.
+    """The sliding window of a rule, by count or by event time."""
 
-    With a `duration` it goes by event time: a window each `advance`, complete once the model's time is `grace` ahead,
-    or, with `idle`, so much time after that without a record.
-    """
-
-    size: Annotated[int, Field(ge=2, le=1_000_000)] = 500
-    min_samples: Annotated[int, Field(ge=2, le=1_000_000)] = 50
+    size: Annotated[int, counted("values", 2, 1_000_000)] = 500
+    """How many of the newest values it holds."""
+    min_samples: Annotated[int, counted("values", 2, 1_000_000)] = 50
+    """How many values there must be, `size` at most, before the series is ok, and before the z-score judges any; so
+    many calm values end a drift or a warning. Other detectors have a warm-up of their own."""
     duration: PositiveDuration | None = None
-    advance: PositiveDuration | None = None
+    """Instead of `size`: the window goes by event time and is so long."""
+    advance: Annotated[PositiveDuration | None, unset("a tenth of `duration`")] = None
+    """How often such a window is complete, and the length of a pane; `duration` is 1 to 100 of them."""
     grace: Duration = timedelta(0)
+    """How much further the model's time must be until a pane is complete, 100 panes at most; what comes later still is
+    counted (`late_values`) and not used."""
     idle: PositiveDuration | None = None
+    """How long after that a pane is complete though no record comes, for the last ones of a model that fell silent:
+    longer than the longest pause between two deliveries. By default they wait for the next record."""
 
     @property
     def panes(self) -> int:
@@ -168,7 +182,9 @@ class DetectorSettings(Table):
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, Field(max_length=100)] = "z_score"
+    name: Annotated[str, written_as("name of a detector", max_length=100)] = "z_score"
+    """`"z_score"`: of the newest value, within the window that includes it; any other of the detectors; or
+    `"recommended"`: `two_proportion` for `error` and `outcomes.…`, `ks` for `predictions.score`, else `cusum`."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -183,16 +199,22 @@ def _higher_wins(metric: str, higher_is_better: bool | None) -> bool:
 class CalibrationSettings(Table):
     """A file of labelled predictions, and the names of its columns: what scores are worth as probabilities."""
 
-    file: Annotated[str, Field(min_length=1, max_length=4_096)]
-    score: Annotated[str, Field(min_length=1, max_length=249)]
-    label: Annotated[str, Field(min_length=1, max_length=249)]
+    file: FileName
+    """A `.csv` or `.jsonl` (also `.gz`) of at least 100 labelled predictions, best of those the model was not trained
+    on."""
+    score: Column
+    """Its column of scores."""
+    label: Column
+    """Its column of true labels."""
 
 
 class BaselineSettings(Table):
     """A recording, and how many of its newest values a series may begin with."""
 
-    file: Annotated[str, Field(min_length=1, max_length=4_096)]
-    values: Annotated[int, Field(ge=2, le=1_000_000)] = 1_000
+    file: FileName
+    """A `.jsonl` file (also `.gz`, `.zst`) of messages of `metrics`, such as a recording."""
+    values: Annotated[int, counted("values", 2, 1_000_000)] = 1_000
+    """How many of the newest values of each model, version and metric in it are used."""
 
     @field_validator("file")
     @classmethod
@@ -208,13 +230,25 @@ class MonitorRule(Rule):
     """How one metric of the models that match is watched."""
 
     metric: MetricName = "accuracy"
-    higher_is_better: bool | None = None
+    """What is watched: `accuracy`, `precision`, `recall`, `f1_score`, `score` (of a validation; `validation_score`
+    means the same), of labelled predictions `error` (share of wrong ones), `log_loss`, `mae`, `rmse`,
+    `outcomes.accuracy`, `outcomes.precision`, `outcomes.recall`, `outcomes.f1_score`, of any predictions
+    `predictions.score` and `estimated_accuracy`, or `extras.NAME`."""
+    higher_is_better: Annotated[bool | None, unset("by the metric")] = None
+    """Whether a rise is an improvement: by default true, for `error`, `log_loss`, `mae` and `rmse` false."""
     positive: ClassLabel = 1
+    """The class that precision, recall and F1 of labelled predictions are of, and whose probability `score` is."""
     segment_by: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The key of a label (such as `region`): the rule is kept for each of its values by itself."""
     window: WindowSettings = WindowSettings()
+    """The sliding window of newest values, one for each model, version and metric."""
     detector: DetectorSettings = DetectorSettings()
+    """What judges the values. The parameters of the detector stand beside its name."""
     calibration: CalibrationSettings | None = None
+    """For `estimated_accuracy` where scores are no probabilities yet: what they are worth, by labelled predictions of
+    the past."""
     baseline: BaselineSettings | None = None
+    """What a series that begins goes on from, so that a new deployment does not start blind."""
 
     @field_validator("detector")
     @classmethod
@@ -263,17 +297,21 @@ class MonitorRule(Rule):
 
 
 class ExternalDriftSettings(Table):
-    """When another monitor's p-value counts as drift. `p_value_above` is for producers that send a confidence."""
+    """When another monitor's p-value counts as drift."""
 
     direction: Literal["p_value_below", "p_value_above"] = "p_value_below"
+    """The statistical convention, or for producers that send a confidence the opposite."""
     threshold: Ratio = 0.05
+    """Below or above what."""
 
 
 class DeliverySettings(Table):
     """Where a retrain request goes besides its topic: to a web address, or to the standard input of a command."""
 
-    webhook: Annotated[str, AfterValidator(_web_address)] | None = None
+    webhook: Annotated[str, AfterValidator(_web_address), written_as("address")] | None = None
+    """An address, `http://` or `https://`, that gets each request as a POST of JSON."""
     command: Annotated[list[str], Field(min_length=1)] | None = None
+    """A program and its arguments (no shell), which gets each request as JSON on its standard input."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -286,15 +324,28 @@ class RetrainRule(Rule):
     """When the models that match are to be trained again."""
 
     on_drift: bool = True
+    """Ask when a detector finds drift for the worse."""
     on_improvement: bool = False
-    min: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    """Ask when it finds drift for the better, too."""
+    min: Annotated[dict[MetricName, FiniteFloat], written_as("table of numbers")] = Field(default_factory=dict)
+    """Ask when a metric falls below its minimum: `min = { accuracy = 0.8, score = 0.8, "extras.auc" = 0.9 }`."""
     of: Literal["value", "mean"] = "value"
+    """What is held against the minima: the newest value, or the window's mean."""
     min_average_precision_recall: Ratio | None = None
+    """Ask when (precision + recall) / 2 falls below it."""
     average_precision_recall_is_drift: bool = False
-    external_drift: Annotated[ExternalDriftSettings | None, BeforeValidator(_false_is_none)] = ExternalDriftSettings()
+    """Report that as drift, too."""
+    external_drift: Annotated[
+        ExternalDriftSettings | None, BeforeValidator(_false_is_none), written_as("table, or false")
+    ] = ExternalDriftSettings()
+    """When another monitor's p-value asks; `false`: never."""
     cooldown: Duration = timedelta(minutes=30)
+    """After a request, for so long (in the events' time) no other for that model and version; those suppressed are
+    counted and logged."""
     dry_run: bool = False
+    """Log what would be asked, and ask nothing."""
     deliver: DeliverySettings | None = None
+    """Where requests go besides the topic; one of the next two."""
 
     @field_validator("min")
     @classmethod
@@ -309,23 +360,45 @@ class TuneRule(Rule):
     """How the models that match are tuned when a retrain request comes."""
 
     objective: Annotated[str, AfterValidator(_objective)]
+    """What trains and scores one candidate: `"package.module:function"`, the name of an entry point, or
+    `"cross_validation"`."""
     options: Options = Field(default_factory=dict)
-    sampler: Annotated[str, AfterValidator(_sampler)] = "random"
+    """Keyword arguments for an objective that is a class, such as `cross_validation`."""
+    sampler: Annotated[str, AfterValidator(_sampler), written_as("name of a sampler")] = "random"
+    """How candidates are chosen: `random`, `grid`, `decay`, and with Optuna `tpe`, `cmaes`, `qmc`, `nsgaii`; case does
+    not count."""
     sampler_options: Options = Field(default_factory=dict)
-    pruner: Annotated[str, AfterValidator(_pruner)] = "none"
+    """The sampler's own: `points` of a grid; `factor`, `floor` and `parameter` of a decay; else what Optuna's class
+    takes."""
+    pruner: Annotated[str, AfterValidator(_pruner), written_as("name of a pruner")] = "none"
+    """Which trials end early: `none`, `median`, `hyperband`."""
     pruner_options: Options = Field(default_factory=dict)
-    trials: Annotated[int, Field(ge=1, le=10_000)] = 10
-    parallel: Annotated[int, Field(ge=1, le=1_000)] = 1
-    ahead: Annotated[int, Field(ge=0, le=1_000)] = 1
+    """`n_startup_trials` and `n_warmup_steps`; `min_resource`, `max_resource` and `reduction_factor`."""
+    trials: Annotated[int, counted("trials", 1, 10_000)] = 10
+    """How many candidates."""
+    parallel: Annotated[int, counted("trials", 1, 1_000)] = 1
+    """How many are out with runners at once."""
+    ahead: Annotated[int, counted("trials", 0, 1_000)] = 1
+    """How many more are chosen in advance, so that no runner waits for the sampler."""
     timeout: PositiveDuration = timedelta(seconds=60)
-    memory_mb: Annotated[int, Field(ge=64, le=10_000_000)] | None = None
+    """A trial that takes longer is stopped, and has failed."""
+    memory_mb: Annotated[int, counted("MiB", 64, 10_000_000)] | None = None
+    """Data that a trial may have in memory; one that wants more has failed."""
     deadline: PositiveDuration = timedelta(hours=1)
+    """A trial of which nothing is heard for so long after it was handed out counts as lost: it has failed, and is asked
+    again."""
     time_budget: PositiveDuration | None = None
+    """After so long no more trials are handed out or waited for."""
     target_score: FiniteFloat | None = None
+    """A score that is good enough: the study ends there."""
     direction: Literal["maximize", "minimize"] = "maximize"
-    space: Annotated[dict[str, Any], Field(min_length=1)]
+    """Whether the best score is the highest or the lowest."""
+    space: Annotated[dict[str, Any], written_as("table of tables", min_length=1)]
+    """Each hyperparameter and its range, see below."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """The same seed and the same request give the same candidates."""
     promotion: PromotionSettings = PromotionSettings()
+    """When a new version becomes the champion."""
 
     @field_validator("space")
     @classmethod

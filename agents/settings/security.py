@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.security import Mechanism, Protocol, Security
 
@@ -25,17 +25,30 @@ class SecuritySettings(BaseSettings):
     whoever sets a password without a protocol that sends it would believe to be safe.
     """
 
+    model_config = SettingsConfigDict(use_attribute_docstrings=True)
+
     security_protocol: Protocol = "PLAINTEXT"
+    """TLS or not, SASL or not, as Kafka calls it."""
     ssl_ca_file: Path | None = None
+    """PEM file of the authorities that may have signed the brokers' certificates; without it the system's."""
     ssl_cert_file: Path | None = None
+    """PEM file of this client's certificate, for brokers that want one."""
     ssl_key_file: Path | None = None
+    """PEM file of its key, if it is not in the same file."""
     ssl_key_password: Secret | None = None
+    """What opens the key; better `VISUTILITY_SSL_KEY_PASSWORD` than the file."""
     ssl_check_hostname: bool = True
+    """Whether a broker's certificate must be for the name it is reached by."""
     sasl_mechanism: Mechanism | None = None
+    """How this client says who it is; needed with the two protocols of SASL."""
     sasl_username: Username | None = None
+    """Who it is, for PLAIN and SCRAM."""
     sasl_password: Secret | None = None
+    """Its password; better `VISUTILITY_SASL_PASSWORD`, or the next one."""
     sasl_password_file: Path | None = None
+    """A file that holds the password and nothing else."""
     sasl_token_file: Path | None = None
+    """A file that holds the token of OAUTHBEARER; read for each connection."""
 
     @property
     def security(self) -> Security:

@@ -9,6 +9,7 @@ from tests.documents.fences import ROOT
 from tests.documents.page_of_commands import commands_page
 from tests.documents.page_of_messages import messages_page
 from tests.documents.page_of_metrics import metrics_page
+from tests.documents.page_of_settings import settings_page
 
 NOTE = "<!-- Made from the code by `python -m tests.documents`; changes belong there. -->\n\n"
 
@@ -18,7 +19,8 @@ def wanted() -> dict[Path, str]:
     pages = {"commands": commands_page(), "messages": messages_page(), "metrics": metrics_page()}
     docs = ROOT / "docs"
     drawn = {docs / "diagrams" / f"{name}.svg": diagram.svg() for name, diagram in DIAGRAMS.items()}
-    return {**{docs / f"{name}.md": NOTE + text for name, text in pages.items()}, **drawn}
+    whole = {docs / f"{name}.md": NOTE + text for name, text in pages.items()}
+    return {**whole, docs / "settings.md": settings_page(), **drawn}
 
 
 def stale() -> list[Path]:
