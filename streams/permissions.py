@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, for_code
@@ -37,14 +37,17 @@ async def check_permitted(cluster: Cluster, grants: Iterable[Grant], remedy: str
     """
     missing = await missing_grants(cluster, grants)
     if missing:
-        connection = connection_to(cluster)
-        named = ", ".join(map(str, missing[:_MOST_NAMED]))
-        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-        line = next(acl_lines(missing, connection.security.principal, connection.servers))
         others = f", and so on ({remedy} prints all)" if len(missing) > 1 else ""
-        raise NotPermitted(
-            f"Kafka at {cluster} denies {connection.security.principal} {named}{more}: grant it with {line}{others}"
-        )
+        raise NotPermitted(denied(cluster, missing) + others)
+
+
+def denied(cluster: Cluster, missing: Sequence[Grant]) -> str:
+    """That some rights are missing, and what grants the first of them, in one line."""
+    connection = connection_to(cluster)
+    named = ", ".join(map(str, missing[:_MOST_NAMED]))
+    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    line = next(acl_lines(missing, connection.security.principal, connection.servers))
+    return f"Kafka at {cluster} denies {connection.security.principal} {named}{more}: grant it with {line}"
 
 
 async def missing_grants(cluster: Cluster, grants: Iterable[Grant]) -> list[Grant]:

@@ -7,23 +7,29 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 from faust.types import TP
 
 from streams.checks import locked_folder
 from streams.clients import new_admin, new_consumer
+from streams.grants import Grant
 from streams.identity import TOPICS_KEY, remember
 from streams.metadata import describe_topics
 from streams.origin import INTERNAL
 from streams.outbox import CommitOffsets, PlainOutbox, TransactionalOutbox
+from streams.permissions import NotPermitted, denied
 from streams.settings import EngineSettings
 from streams.topics import create_topics, wanted_topics
 
 #: Seconds until a deleted topic is gone.
 _GONE_TIMEOUT = 30.0
+
+#: Seconds until a group's coordinator answers, and between two questions.
+_COORDINATOR_TIMEOUT, _PAUSE = 20.0, 0.1
 
 #: States of a consumer group without members.
 _NOBODY = ("Empty", "Dead", "")
@@ -45,14 +51,14 @@ async def rebuild(settings: EngineSettings, stage: str, topics: Sequence[str], r
     """Delete a stage's state, on Kafka and in this data folder; `topics` are its inputs without prefix.
 
     The next worker reads each input from its beginning, and the internal topic from its end: what was forwarded is
-    forwarded again. Raises `WorkerActive`, `DataFolderUnfit`, `TopicsUnfit`, KafkaError.
+    forwarded again. Raises `WorkerActive`, `DataFolderUnfit`, `TopicsUnfit`, `NotPermitted`, KafkaError.
     """
     inputs, internal = [settings.topic(name) for name in topics], settings.topic(f"{stage}{INTERNAL}")
     folder = settings.data_dir / stage
     with locked_folder(folder):
         async with _admin(settings) as admin:
             await _check_nobody(admin, settings.group(stage))
-            await _delete(admin, settings.changelog(stage))
+            await _delete(admin, settings, settings.changelog(stage))
         wanted = wanted_topics(settings, [stage])
         await create_topics(settings.connection, wanted, replication_factor=replication_factor)
         async with _consumer(settings, stage) as consumer:
@@ -92,8 +98,9 @@ async def _begin(
 
 
 async def _check_nobody(admin: AIOKafkaAdminClient, group: str) -> None:
-    (answer,) = await admin.describe_consumer_groups([group])
-    for _, name, state, _, _, members, *_ in answer.groups:
+    for error, name, state, _, _, members, *_ in await _described(admin, group):
+        if error:
+            raise for_code(error)(name)
         if state not in _NOBODY:
             raise WorkerActive(
                 f"a worker is active: group {name} has {len(members)} members ({state}). Stop it first; one that was"
@@ -101,13 +108,32 @@ async def _check_nobody(admin: AIOKafkaAdminClient, group: str) -> None:
             )
 
 
-async def _delete(admin: AIOKafkaAdminClient, topic: str) -> None:
+async def _described(admin: AIOKafkaAdminClient, group: str) -> list[tuple[Any, ...]]:
+    """What the group's coordinator says; a new cluster makes its coordinators when they are first asked for."""
+    async with asyncio.timeout(_COORDINATOR_TIMEOUT):
+        while True:
+            try:
+                (answer,) = await admin.describe_consumer_groups([group])
+            except KafkaError as problem:
+                if not problem.retriable:
+                    raise
+            else:
+                if not any(for_code(each[0]).retriable for each in answer.groups):
+                    return list(answer.groups)
+            await asyncio.sleep(_PAUSE)
+
+
+async def _delete(admin: AIOKafkaAdminClient, settings: EngineSettings, topic: str) -> None:
     if topic not in await admin.list_topics():
         return
-    await admin.delete_topics([topic])
+    for name, error in (await admin.delete_topics([topic])).topic_error_codes:
+        if for_code(error) is TopicAuthorizationFailedError:
+            raise NotPermitted(denied(settings.connection, [Grant("topic", "Delete", name)]))
+        if error:
+            raise for_code(error)(name)
     async with asyncio.timeout(_GONE_TIMEOUT):
         while topic in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_PAUSE)
 
 
 def _places(topics: Sequence[str], partitions: int) -> list[TopicPartition]:

@@ -55,11 +55,12 @@ def _rebuild(settings: Settings, stage: str) -> dict[str, list[int]]:
     from agents.cli import kafka
     from agents.worker import engine_settings
     from streams.checks import DataFolderUnfit
+    from streams.permissions import NotPermitted
     from streams.rebuild import WorkerActive, rebuild
     from streams.topics import TopicsUnfit
 
     work = rebuild(engine_settings(settings), stage, INPUTS[stage], settings.replication_factor)
     try:
         return {topic: list(offsets) for topic, offsets in kafka.run(work, settings).offsets.items()}
-    except (WorkerActive, DataFolderUnfit, TopicsUnfit) as problem:
+    except (WorkerActive, DataFolderUnfit, TopicsUnfit, NotPermitted) as problem:
         raise CommandFailed(str(problem)) from None

@@ -255,6 +255,24 @@ def test_a_topic_that_is_not_there_may_not_be_created_by_whoever(
     assert "could not be created: Authorization failed. Let somebody who may run visutility topics create" in said
 
 
+def test_an_operator_rebuilds_each_stage_and_without_a_right_is_told_which(
+    secured: SecuredBroker, become: Become, topics: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = Identity(secured)
+    become(operator)
+    grant(secured, "operator", operator.principal)
+    for stage, delivery in (("monitor", "exactly_once"), ("retrain", "at_least_once"), ("tuner", "exactly_once")):
+        monkeypatch.setenv("VISUTILITY_DELIVERY", delivery)
+        rebuilt = visutility("rebuild", "--stage", stage, "--yes", "--json")
+        assert (rebuilt.status, rebuilt.json["stage"]) == (0, stage), rebuilt.err
+    changelog = f"{topics}monitor-changelog"
+    secured.revoke(operator.principal, AclOperation.DELETE, ResourceType.TOPIC, changelog)
+    refused = visutility("rebuild", "--yes")
+    assert refused.status == 1
+    assert f"denies {operator.principal} Delete on topic {changelog}: grant it with kafka-acls" in refused.err
+    assert f"--operation Delete --topic {changelog}" in refused.err
+
+
 async def names(settings: Settings) -> list[str]:
     admin = new_admin(engine_settings(settings).connection)
     try:
