@@ -43,12 +43,13 @@ def rights_of(role: Role, settings: Settings) -> list[Grant]:
     elif role == "dashboard":
         grants = _dashboard()
     elif role == "operator":
-        grants = _operator()
+        grants = _operator(settings)
     elif role == "fleet":
         grants = [*_on_topics("Write", ["metrics"]), *_on_topics("Read", ["models"])]
     else:
         grants = _on_topics("Read", [*TOPICS, *_internals()])
-    of_others = [Grant("topic", "Read", each.topic) for each in _inputs(settings)] if role == "worker" else []
+    looks = role in ("worker", "operator")
+    of_others = [Grant("topic", "Read", each.topic) for each in _inputs(settings)] if looks else []
     return sorted([*under(settings.topic_prefix, grants), *of_others])
 
 
@@ -96,7 +97,7 @@ def _dashboard() -> list[Grant]:
     ]
 
 
-def _operator() -> list[Grant]:
+def _operator(settings: Settings) -> list[Grant]:
     return [
         *_LOOKING,
         Grant("topic", "Create", "", prefixed=True),
@@ -107,6 +108,7 @@ def _operator() -> list[Grant]:
         *(Grant("transactional-id", "Write", f"{name}-", prefixed=True) for name in ("dashboard", *_STAGES)),
         *(right for stage in _STAGES for right in _on_topics("Delete", [f"{stage}{CHANGELOG}"])),
         *(right for stage in _STAGES for right in _on_topics("Write", [f"{stage}{CHANGELOG}"])),
+        *([Grant("group", "Describe", "inputs")] if _inputs(settings) else []),
     ]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from agents.runner.agent import TrialRunner
-from streams.telemetry import EngineCollector
+from streams.telemetry import Counted, EngineCollector
 from streams.worker import StreamWorker
 
 _BACKLOG: Final = 16
@@ -51,9 +51,10 @@ class Telemetry:
         self._registry = CollectorRegistry()
         self._runner: web.AppRunner | None = None
 
-    def watch_stages(self, worker: StreamWorker) -> None:
-        """Tell of a worker's stages too."""
-        self._registry.register(EngineCollector(worker, self._prefix, time.time))  # noqa: TID251 - for people to read
+    def watch_stages(self, worker: StreamWorker, beside: Mapping[str, Counted] | None = None) -> None:
+        """Tell of a worker's stages too, and of what reads topics `beside` them, by name."""
+        now = time.time  # noqa: TID251 - for people to read
+        self._registry.register(EngineCollector(worker, self._prefix, now, beside))
 
     def watch_trials(self, runner: TrialRunner, processes: int) -> None:
         """Tell of trials too, of which `processes` may run at once."""

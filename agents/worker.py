@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.backtest.baselines import load_baselines
 from agents.inputs.agent import InputBridge
+from agents.inputs.events import STAGE as INPUTS
 from agents.monitor.agent import SubscriberListener
 from agents.monitor.stage import MonitorStage
 from agents.notify.agent import Notifier
@@ -161,7 +162,7 @@ class Worker:
             return None
         telemetry = Telemetry(self._settings.metrics_address, self._settings.topic_prefix, lambda: self.ready)
         if self._streams is not None:
-            telemetry.watch_stages(self._streams)
+            telemetry.watch_stages(self._streams, {INPUTS: self._inputs} if self._inputs.topics else None)
         if self._trials is not None:
             telemetry.watch_trials(self._trials, self._pool.workers)
         return telemetry

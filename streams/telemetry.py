@@ -1,4 +1,4 @@
-"""The engine's metrics in Prometheus' terms: read from the stages' tallies when somebody asks, and only then.
+"""The metrics of stages in Prometheus' terms: read from their tallies when somebody asks, and only then.
 
     visutility_ready                             1 while every stage reads and works
     visutility_partitions{stage}                 partitions that this process owns
@@ -10,33 +10,58 @@
     visutility_checkpoint_seconds{stage}         the whole checkpoint: transaction and RocksDB, a histogram
     visutility_checkpoint_failures_total{stage}  checkpoints that failed and were made up for
 
-Labels are names of stages and of topics of the registry; models are in none.
+What works beside the stages and reads topics as they do is told in the same way, as a stage of its own name. Labels are
+names of stages, of topics of the registry and of topics that the settings name; models are in none.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import accumulate
+from typing import Protocol
 
+from faust.types import TP
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from streams.engine import Engine
-from streams.tally import BOUNDS, Durations
+from streams.tally import BOUNDS, Durations, Tally
 from streams.worker import StreamWorker
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
-class EngineCollector(Collector):
-    """Tells of every stage of a worker. Ask it on the worker's own event loop. `now` is in seconds since the epoch."""
+class Counted(Protocol):
+    """What is told of: a stage's engine, or something that reads topics beside the stages."""
 
-    def __init__(self, worker: StreamWorker, prefix: str, now: Callable[[], float]) -> None:
-        self._worker, self._prefix, self._now = worker, prefix, now
+    @property
+    def tally(self) -> Tally:
+        """What it has done."""
+        ...
+
+    @property
+    def partitions(self) -> Collection[object]:
+        """What of its topics this process owns."""
+        ...
+
+    def lag(self) -> Mapping[TP, int]:
+        """How many offsets of each of these are there to read."""
+        ...
+
+
+class EngineCollector(Collector):
+    """Tells of every stage of a worker, and of what is `beside` them, by name.
+
+    Ask it on the worker's own event loop. `now` is in seconds since the epoch.
+    """
+
+    def __init__(
+        self, worker: StreamWorker, prefix: str, now: Callable[[], float], beside: Mapping[str, Counted] | None = None
+    ) -> None:
+        self._worker, self._prefix, self._now, self._beside = worker, prefix, now, beside or {}
 
     def collect(self) -> Iterator[Family]:
-        engines = self._worker.engines()
+        engines: dict[str, Counted] = {**self._worker.engines(), **self._beside}
         yield GaugeMetricFamily(
             "visutility_ready", "1 while every stage reads and works, else 0.", value=float(self._worker.ready)
         )
@@ -75,13 +100,13 @@ class EngineCollector(Collector):
             "checkpoint_seconds", "How long a whole checkpoint takes: transaction and RocksDB.", checkpoints
         )
 
-    def _lag(self, engine: Engine[object]) -> Counter[str]:
+    def _lag(self, engine: Counted) -> Counter[str]:
         found = Counter[str]()
         for place, behind in engine.lag().items():
             found[place.topic.removeprefix(self._prefix)] += behind
         return found
 
-    def _delay(self, engine: Engine[object]) -> float:
+    def _delay(self, engine: Counted) -> float:
         """Commit markers and the stage's own cuts are no records to wait for: hence inputs alone, and more than two."""
         inputs = (behind for place, behind in engine.lag().items() if not place.topic.endswith("-internal"))
         waits = any(behind > 2 for behind in inputs)

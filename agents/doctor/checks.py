@@ -120,10 +120,35 @@ def _dead_letters(facts: Facts) -> Wrong:
 def _lag(facts: Facts) -> Wrong:
     if facts.samples and "monitor" not in facts.lags:
         yield "problem", "no worker has read metrics yet", "visutility worker, with the same settings"
+    unread = [each.topic for each in facts.inputs if each.read]
+    if unread and "inputs" not in facts.lags:
+        yield (
+            "problem",
+            f"no worker has read {unread[0]} yet",
+            "visutility worker, with the monitor and these [[inputs]]",
+        )
     for stage, (before, after) in facts.lags.items():
         if after > max(before, LAG):
             found = f"{stage} is {after} records behind, {after - before} more than seconds before"
             yield "problem", found, "start workers: one at least, and up to one a partition"
+
+
+def _inputs(facts: Facts) -> Wrong:
+    for number, each in enumerate(facts.inputs):
+        place = f"inputs[{number}]"
+        if each.missing:
+            yield "problem", f"{place}: there is no topic {each.topic}", f"mend {place}.topic, which is the full name"
+        elif each.problem:
+            found = f"{place}: {each.topic} cannot be read: {_short(each.problem)}"
+            yield "problem", found, "visutility topics acls prints the rights that a worker needs"
+        elif not each.read:
+            yield "hint", f"{place}: no record on {each.topic}", f"let {each.layout} log responses there"
+        elif len(each.wrong) == each.read:
+            found = f"{place}: none of the newest {each.read} records of {each.topic} is {each.layout}'s"
+            yield "problem", f"{found}: {_short(each.wrong[-1])}", f"mend {place}.layout, or what writes there"
+        elif not each.predictions:
+            found = f"{place}: the newest {each.read} records of {each.topic} hold no predictions"
+            yield "hint", found, f"let {each.layout} log responses, not requests alone"
 
 
 def _shadowed(facts: Facts) -> Wrong:
@@ -177,6 +202,7 @@ NEED_BROKER: Final[dict[str, Check]] = {
     "placement": _placement,
     "clocks": _clocks,
     "dead letters": _dead_letters,
+    "inputs": _inputs,
     "lag": _lag,
 }
 NEED_NONE: Final[dict[str, Check]] = {

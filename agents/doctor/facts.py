@@ -22,6 +22,23 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A topic of `[[inputs]]`, by its newest records.
+
+    `problem` is why it cannot be read; `wrong` are the reasons for which records are none of its layout, of `read` in
+    all. `predictions` is how many the others hold.
+    """
+
+    topic: str
+    layout: str
+    problem: str = ""
+    missing: bool = False
+    read: int = 0
+    wrong: tuple[str, ...] = ()
+    predictions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """The data folder: what keeps it from being written to, and the room on its disk in bytes."""
 
@@ -34,7 +51,8 @@ class Folder:
 class Facts:
     """Everything that is judged. Beyond `settings`, `folder`, `absent` and `unset` it needs the broker.
 
-    `lags` are, by stage, the records to read at two times, the later second. `letters` are the reasons of dead letters
+    `lags` are, by stage, the records to read at two times, the later second; `inputs` is one of these, where there are
+    any. `letters` are the reasons of dead letters
     of the last hour. `denied` are rights that a worker of these settings lacks. `absent` are modules that cannot be
     imported, `unset` variables of the environment.
     """
@@ -52,3 +70,4 @@ class Facts:
     letters: tuple[str, ...] = ()
     lags: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
+    inputs: tuple[Input, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -14,15 +15,19 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from agents.doctor.checks import MODULES
-from agents.doctor.facts import Facts, Folder, Sample
+from agents.doctor.facts import Facts, Folder, Input, Sample
+from agents.inputs.events import STAGE
 from agents.rights import rights_of
 from agents.settings import STAGES, Settings
+from agents.settings.inputs import InputTopic
 from agents.worker import engine_settings
 from schemas.dead_letter import DeadLetter
+from schemas.inference_logs import predictions_in
 from schemas.message import InvalidMessage
 from schemas.parse import Parser
 from schemas.topics import TOPICS
 from streams.checks import NoTransactions, check_transactions
+from streams.diagnosis import told
 from streams.grants import Grant
 from streams.permissions import NotPermitted, missing_grants
 from streams.security import SecurityError
@@ -30,8 +35,9 @@ from streams.settings import EngineSettings
 from streams.topic_log import TopicMissing, group_lag, newest
 from streams.topics import TopicsUnfit, check_topics, wanted_topics
 
-#: Offsets of each partition that are looked at: of `metrics` and `dead-letter`, and of `status`.
-NEWEST, NEWEST_STATUS = 200, 5_000
+#: Offsets of each partition that are looked at: of `metrics` and `dead-letter`, of `status`, and of topics of others,
+#: whose records may be large.
+NEWEST, NEWEST_STATUS, NEWEST_INPUTS = 200, 5_000, 20
 
 #: Dead letters of so long ago are told.
 LATELY = timedelta(hours=1)
@@ -64,10 +70,13 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
         return replace(facts, unreachable=str(problem))
     denied = await _denied(settings, engine)
     transactions = await _transactions(settings, engine)
-    before = await _lags(engine)
+    of_others = settings.inputs if "monitor" in settings.agents else []
+    inputs = tuple([await _input(engine, each) for each in of_others])
+    read = [each.topic for each in inputs if not each.problem]
+    before = await _lags(engine, read)
     samples, letters, models = await _samples(engine), await _letters(engine, now), await _models(engine)
     await asyncio.sleep(pause)
-    after = await _lags(engine)
+    after = await _lags(engine, read)
     return replace(
         facts,
         topics=topics,
@@ -76,6 +85,7 @@ async def gather(settings: Settings, now: datetime, pause: float = PAUSE) -> Fac
         samples=tuple(samples),
         letters=tuple(letters),
         models=frozenset(models | {each.model for each in samples if each.model}),
+        inputs=inputs,
         lags={stage: (before[stage], lag) for stage, lag in after.items() if stage in before},
     )
 
@@ -111,11 +121,32 @@ async def _transactions(settings: Settings, engine: EngineSettings) -> str:
     return ""
 
 
-async def _lags(engine: EngineSettings) -> dict[str, int]:
-    found = {}
-    for stage, names in INPUTS.items():
+async def _input(engine: EngineSettings, given: InputTopic) -> Input:
+    """What a topic of others is, by its newest records."""
+    seen = Input(given.topic, given.layout)
+    try:
+        records = [each async for each in newest(engine.connection, given.topic, NEWEST_INPUTS)]
+    except TopicMissing as problem:
+        return replace(seen, problem=str(problem), missing=True)
+    except (KafkaError, TimeoutError) as problem:
+        return replace(seen, problem=told(problem, engine.connection).partition(": grant it")[0])
+    wrong, predictions = [], 0
+    for record in records:
         try:
-            lag = await group_lag(engine.connection, engine.group(stage), [engine.topic(name) for name in names])
+            predictions += len(predictions_in(given.layout, record.value, record.headers, record.timestamp))
+        except InvalidMessage as reason:
+            wrong.append(str(reason))
+    return replace(seen, read=len(records), wrong=tuple(wrong), predictions=predictions)
+
+
+async def _lags(engine: EngineSettings, of_others: Sequence[str]) -> dict[str, int]:
+    groups = {stage: [engine.topic(name) for name in names] for stage, names in INPUTS.items()}
+    if of_others:
+        groups[STAGE] = list(of_others)
+    found = {}
+    for stage, topics in groups.items():
+        try:
+            lag = await group_lag(engine.connection, engine.group(stage), topics)
         except (TopicMissing, KafkaError, TimeoutError):
             continue
         if lag is not None:

@@ -19,10 +19,12 @@ from faust.types import TP
 from agents.inputs.events import STAGE, outputs_of
 from agents.settings import Settings
 from streams.clients import new_admin, new_consumer
+from streams.lag import LagWarnings
 from streams.outbox import Outbox, PlainOutbox, TransactionalOutbox
 from streams.persistent import Persistent
 from streams.records import Output
 from streams.settings import EngineSettings
+from streams.tally import Tally
 from streams.topic_log import started
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,9 @@ TRANSACTION_TIMEOUT = 60.0
 #: Seconds between two looks for topics that are not there yet.
 LOOK_AGAIN = 10.0
 
+#: Seconds between two looks at how far behind it is.
+_LOOK_AT_LAG = 1.0
+
 _POLL_MS, _MOST_RECORDS = 200, 500
 
 
@@ -47,6 +52,23 @@ class InputBridge:
         self._layouts = {each.topic: each.layout for each in inputs}
         self._engine = replace(engine, transaction_timeout=max(engine.transaction_timeout, TRANSACTION_TIMEOUT))
         self._reading = Persistent(self._consume, "inputs are not read")
+        self._taking: _Taking | None = None
+        self._lag_warnings = LagWarnings(engine.lag_warning)
+        self.tally = Tally()
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that this worker is to read; none where it does not run the monitor."""
+        return list(self._layouts)
+
+    @property
+    def partitions(self) -> list[TP]:
+        """The partitions of these that this worker has, and that had records."""
+        return [] if self._taking is None else self._taking.partitions
+
+    def lag(self) -> dict[TP, int]:
+        """How many offsets of each of its partitions are there to read."""
+        return {} if self._taking is None else self._taking.lag()
 
     async def start(self) -> None:
         """Begin, if there is an input."""
@@ -58,6 +80,13 @@ class InputBridge:
         await self._reading.stop()
 
     async def _consume(self) -> None:
+        try:
+            await self._read_what_is_there()
+        except Exception:
+            self.tally.failures += 1
+            raise
+
+    async def _read_what_is_there(self) -> None:
         if missing := await self._missing():
             log.warning("no topic %s: not read until it is there", ", ".join(missing))
         if there := [topic for topic in self._layouts if topic not in missing]:
@@ -82,19 +111,28 @@ class InputBridge:
             session_timeout_ms=int(self._engine.session_timeout * 1000),
             heartbeat_interval_ms=int(self._engine.session_timeout * 1000 / 5),
         )
-        taking = _Taking(consumer, self._engine, self._layouts)
+        self._taking = taking = _Taking(consumer, self._engine, self._layouts, self.tally)
         consumer.subscribe(topics, listener=taking)
-        looked = time.monotonic()
+        looked = warned = time.monotonic()
         try:
             async with started(consumer):
                 while True:
                     await taking.take()
-                    if missing and time.monotonic() - looked > LOOK_AGAIN:
+                    now = time.monotonic()
+                    if now - warned > _LOOK_AT_LAG:
+                        self._warn_of_lag(now)
+                        warned = now
+                    if missing and now - looked > LOOK_AGAIN:
                         if await self._missing() != missing:
                             return
-                        looked = time.monotonic()
+                        looked = now
         finally:
+            self._taking = None
             await taking.close()
+
+    def _warn_of_lag(self, now: float) -> None:
+        for line in self._lag_warnings.due(now, ((*tp, lag) for tp, lag in self.lag().items())):
+            log.warning("%s", line)
 
 
 @dataclass
@@ -108,11 +146,24 @@ class Owned:
 class _Taking(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """One membership of the group."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, engine: EngineSettings, layouts: Mapping[str, str]) -> None:
-        self._consumer, self._engine, self._layouts = consumer, engine, layouts
+    def __init__(
+        self, consumer: AIOKafkaConsumer, engine: EngineSettings, layouts: Mapping[str, str], tally: Tally
+    ) -> None:
+        self._consumer, self._engine, self._layouts, self._tally = consumer, engine, layouts, tally
         self._owned: dict[TopicPartition, Owned] = {}
         #: Held while a partition is taken over or published from, so that none is given up in the middle of it.
         self._busy = asyncio.Lock()
+
+    @property
+    def partitions(self) -> list[TP]:
+        """Those that are owned."""
+        return [TP(*place) for place in sorted(self._owned)]
+
+    def lag(self) -> dict[TP, int]:
+        """Of each of them, how many offsets are there to read; commit markers count too."""
+        there = {place: self._owned[place].position for place in self._consumer.assignment() if place in self._owned}
+        ends = ((place, self._consumer.last_stable_offset(place), at) for place, at in there.items())
+        return {TP(*place): max(0, end - at) for place, end, at in ends if end is not None}
 
     async def take(self) -> None:
         """Take what is there, or wait for it a moment."""
@@ -142,11 +193,17 @@ class _Taking(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has n
 
     async def _publish(self, place: TopicPartition, owned: Owned, records: Sequence[ConsumerRecord]) -> None:
         outputs: list[Output] = []
+        count = 0
         for record in records:
             outputs += outputs_of(record, self._layouts[place.topic])
+            count += 1
             if len(outputs) >= MOST_MESSAGES or record is records[-1]:
+                began = time.perf_counter()
                 await publish(owned, place, outputs, record.offset + 1)
-                outputs = []
+                took = time.perf_counter() - began
+                self._tally.committed(count, outputs, took, took)
+                self._tally.newest = max(self._tally.newest, record.timestamp)
+                outputs, count = [], 0
 
 
 async def publish(owned: Owned, place: TopicPartition, outputs: Sequence[Output], position: int) -> None:

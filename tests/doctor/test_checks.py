@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agents.doctor.checks import NEED_BROKER, NEED_NONE, examine
-from agents.doctor.facts import Facts, Folder, Sample
+from agents.doctor.facts import Facts, Folder, Input, Sample
 from agents.doctor.gather import _folder
 from agents.doctor.rules import covers
 from agents.settings import Settings
@@ -39,9 +39,14 @@ HEALTHY = Facts(
     NOW,
     folder=Folder("", 50 * GIB, 100 * GIB),
     samples=tuple(map(sample, MODELS)),
-    lags={"monitor": (5_000, 4_000)},
+    lags={"monitor": (5_000, 4_000), "inputs": (0, 10)},
     models=frozenset(MODELS),
+    inputs=(Input("logs", "kserve", read=20, wrong=("type: expected",) * 19, predictions=1),),
 )
+
+
+def logs(**fields: Any) -> dict[str, Any]:
+    return {"inputs": (*HEALTHY.inputs, Input("more", "seldon", **fields))}
 
 
 def wrong(facts: Facts) -> list[tuple[str, str, str]]:
@@ -89,8 +94,19 @@ TUNED = {"objective": "a:b", "space": SPACE, "sampler": "tpe"}
          {"samples": timed(-timedelta(hours=25), 4)}),
         ("dead letters", "problem", "3 dead letters in the last hour; 2 of them: type: expected",
          {"letters": ("type: expected", "no JSON", "type: expected")}),
-        ("lag", "problem", "monitor is 6000 records behind, 1000 more", {"lags": {"monitor": (5_000, 6_000)}}),
-        ("lag", "problem", "no worker has read metrics", {"lags": {}}),
+        ("lag", "problem", "monitor is 6000 records behind, 1000 more",
+         {"lags": HEALTHY.lags | {"monitor": (5_000, 6_000)}}),
+        ("lag", "problem", "no worker has read metrics", {"lags": {}, "inputs": ()}),
+        ("lag", "problem", "no worker has read logs yet", {"lags": {"monitor": (0, 0)}}),
+        ("lag", "problem", "inputs is 6000 records behind", {"lags": HEALTHY.lags | {"inputs": (5_000, 6_000)}}),
+        ("inputs", "problem", r"inputs\[1\]: there is no topic more | mend inputs\[1\]\.topic, which is the full name",
+         logs(missing=True, problem="no topic more")),
+        ("inputs", "problem", r"inputs\[1\]: more cannot be read: Kafka denies | visutility topics acls",
+         logs(problem="Kafka denies")),
+        ("inputs", "hint", r"inputs\[1\]: no record on more | let seldon log responses", logs()),
+        ("inputs", "problem", r"none of the newest 2 records of more is seldon's: id: expected | mend inputs\[1\]\.l",
+         logs(read=2, wrong=("no JSON", "id: expected"))),
+        ("inputs", "hint", "the newest 2 records of more hold no predictions", logs(read=2, wrong=("no JSON",))),
         ("rules never used", "problem", r"monitor\[1\] is never used: monitor\[0\]",
          {"settings": settings(monitor=[{"models": "m*"}, {"name": "b", "models": "m1*"}])}),
         ("rules that fit nothing", "hint", r"retrain\[0\] fits no model seen so far \(models = 'M\*'\)",
@@ -123,7 +139,8 @@ def test_without_a_broker_the_rest_is_still_looked_at() -> None:
         {"samples": misplaced(0.05)},
         {"samples": timed(timedelta(minutes=6), 2)},
         {"samples": tuple(Sample(0, False, NOW) for _ in range(9))},  # those are dead letters, and told as such
-        {"lags": {"monitor": (10, 900)}},
+        {"lags": {"monitor": (10, 900), "inputs": (10, 900)}},
+        {"lags": {"monitor": (0, 0)}, "inputs": ()},
         {"settings": settings(monitor=[{"models": "m1*"}, {"models": "m*"}])},
         {"settings": settings(monitor=[{}, {"metric": "f1_score"}, {"segment_by": "region"}])},
         {"settings": settings(monitor=[{"models": "x"}, {}]), "models": frozenset()},

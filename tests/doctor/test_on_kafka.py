@@ -20,6 +20,8 @@ from streams.partitioner import partition_of
 from streams.topic_log import group_lag, started
 from streams.topics import create_topics, wanted_topics
 from tests.cli.running import visutility
+from tests.inputs.making import Logged, create, kserve
+from tests.inputs.making import write as write_logs
 
 NOW = datetime.now(UTC)
 
@@ -39,6 +41,24 @@ def settings(real_broker: Broker, topic_prefix: str, tmp_path: Path) -> Settings
     return Settings(
         bootstrap_servers=real_broker.bootstrap_servers, topic_prefix=topic_prefix, data_dir=tmp_path, partitions=2
     )
+
+
+def test_topics_of_inference_servers_are_looked_at(settings: Settings, topic_prefix: str) -> None:
+    asyncio.run(make_topics(settings))
+    servers, topics = settings.bootstrap_servers or "", [f"{topic_prefix}{name}" for name in ("good", "other", "none")]
+    create(servers, *topics[:2])
+    write_logs(servers, topics[0], [kserve("m", number, "request") for number in range(3)] + [kserve("m", 9)])
+    write_logs(servers, topics[1], [Logged(b"{", []), kserve("m", 1, "unheard-of")])
+    inputs = [{"topic": topic, "layout": "kserve"} for topic in topics]
+    given = Settings(**settings.model_dump(exclude={"inputs"}, exclude_unset=True), inputs=inputs)
+    facts = asyncio.run(gather(given, NOW, pause=0.0))
+    good, other, none = facts.inputs
+    assert (good.read, good.wrong, good.predictions, good.problem) == (4, (), 1, "")
+    assert (other.read, len(other.wrong), other.missing) == (2, 2, False)
+    assert (none.missing, none.problem) == (True, f"no topic {topics[2]}")
+    told = [(each.check, each.found) for each in examine(facts) if each.check in ("inputs", "lag")]
+    assert ("lag", f"no worker has read {topics[0]} yet") in told
+    assert len([check for check, found in told if check == "inputs" and found]) == 2
 
 
 async def write(settings: Settings, *records: tuple[str, bytes | None, bytes, int]) -> None:

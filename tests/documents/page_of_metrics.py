@@ -12,6 +12,9 @@ _HEAD = """# Metrics
 For Prometheus. Of a worker at `/metrics` of its `metrics_address` ([settings](settings.md)), beside `/health/live` and
 `/health/ready`; of the [dashboard](dashboard.md#metrics) at its own `/metrics`. Labels are names of stages, topics and
 states, never models. What each alert rule of `deploy/prometheus/alerts.yml` means is in the [runbook](runbook.md).
+
+Topics of [`[[inputs]]`](formats.md#kserve-and-seldon) are told as those of a stage `inputs`, whose checkpoints are its
+transactions.
 """
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ from streams.brokers.broker import Broker
 from streams.clients import new_consumer
 from streams.records import StoredRecord
 from streams.settings import EngineSettings
+from streams.telemetry import EngineCollector
 from streams.topic_log import started
 from streams.topics import create_topics, wanted_topics
+from tests.engine.live import until
 from tests.inputs.making import Logged, create, kserve, label, seldon, write
 from tests.loop.driving import PATIENCE, Cluster
 
@@ -98,13 +101,14 @@ def test_events_of_both_servers_meet_their_labels_once_although_workers_die_in_t
 class Kafka:
     """One topic prefix, with one topic of KServe's and one of Seldon's named in the settings, and none of them made."""
 
-    def __init__(self, broker: Broker, prefix: str, delivery: str = "exactly_once") -> None:
+    def __init__(self, broker: Broker, prefix: str, delivery: str = "exactly_once", **keys: Any) -> None:
         self.servers, self.topics = broker.bootstrap_servers, [f"{prefix}kserve-logs", f"{prefix}seldon-logs"]
         self.settings = Settings(
             bootstrap_servers=self.servers,
             topic_prefix=prefix,
             partitions=2,
             delivery=delivery,
+            **keys,
             inputs=[
                 {"topic": topic, "layout": topic.rpartition(".")[2].removesuffix("-logs")} for topic in self.topics
             ],
@@ -115,11 +119,11 @@ class Kafka:
         await create_topics(self.engine.connection, wanted_topics(self.engine, ["monitor"]))
 
     @asynccontextmanager
-    async def bridge(self) -> AsyncIterator[None]:
+    async def bridge(self) -> AsyncIterator[InputBridge]:
         bridge = InputBridge(self.settings, self.engine)
         await bridge.start()
         try:
-            yield
+            yield bridge
         finally:
             await bridge.stop()
 
@@ -219,3 +223,54 @@ async def test_events_that_went_by_retention_are_told_of_and_what_is_left_is_tak
     async with there.bridge():
         assert await there.taken(5) == ["k-0", "k-1", "k-2", "k-5", "k-6"]
     assert f"{there.topics[0]} [0] at 3 was next, and 2 records went by retention; read on from 5" in caplog.text
+
+
+async def test_what_was_taken_and_what_is_left_is_told(
+    real_broker: Broker, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(agent, "_MOST_RECORDS", 2)
+    monkeypatch.setattr(agent, "_LOOK_AT_LAG", 0.0)
+    there = Kafka(real_broker, topic_prefix, lag_warning=3)
+    await there.make_ours()
+    create(there.servers, there.topics[0], partitions=1)
+    write(there.servers, there.topics[0], [JUNK, *(kserve("k", number) for number in range(9))], partitions=1)
+    goes_on, publishing = asyncio.Event(), agent.publish
+
+    async def held_up(*given: Any) -> None:
+        await goes_on.wait()
+        await publishing(*given)
+
+    monkeypatch.setattr(agent, "publish", held_up)
+    async with there.bridge() as bridge:
+        worker: Any = SimpleNamespace(engines=dict, ready=True)
+        collector = EngineCollector(worker, topic_prefix, lambda: 4_000_000_000.0, {"inputs": bridge})
+
+        def told() -> dict[tuple[str, ...], float]:
+            families = [family for family in collector.collect() if family.name != "visutility_ready"]
+            return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+        await until(lambda: told().get(("visutility_lag_records", "inputs", "kserve-logs")) == 10)
+        assert told()["visutility_records_total", "inputs"] == 0
+        goes_on.set()
+        await there.taken(9)
+        await until(lambda: told()["visutility_records_total", "inputs"] == 10)
+        last = told()
+    assert last["visutility_lag_records", "inputs", "kserve-logs"] == 0
+    assert last["visutility_outputs_total", "inputs", "metrics"] == 9
+    assert last["visutility_outputs_total", "inputs", "dead-letter"] == 1
+    assert (last["visutility_partitions", "inputs"], last["visutility_delay_seconds", "inputs"]) == (1, 0)
+    assert last["visutility_transaction_seconds_count", "inputs"] == 5
+    assert bridge.partitions == []
+    assert f"{there.topics[0]} [0]: consumer lagged by 10 records" in caplog.messages
+
+
+async def test_that_inputs_cannot_be_read_is_counted(unused_tcp_port: int) -> None:
+    settings = Settings(
+        bootstrap_servers=f"127.0.0.1:{unused_tcp_port}", inputs=[{"topic": "kserve-logs", "layout": "kserve"}]
+    )
+    bridge = InputBridge(settings, engine_settings(settings))
+    await bridge.start()
+    try:
+        await until(lambda: bridge.tally.failures > 0)
+    finally:
+        await bridge.stop()
