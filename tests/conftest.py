@@ -112,6 +112,21 @@ def delete_topics(servers: str, prefix: str) -> None:
             deleted.result()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m kafka` are the tests that need a real Kafka, and no other."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _needs_kafka(item):
+            item.add_marker("kafka")
+
+
+def _needs_kafka(item: pytest.Function) -> bool:
+    chosen = getattr(item, "callspec", None)
+    if chosen is not None and "broker" in chosen.params:
+        return chosen.params["broker"] == REAL or "real_broker" in item.fixturenames
+    return not {"real_broker", "secured"}.isdisjoint(item.fixturenames)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `broker` on both kinds; on the embedded one, its declared gap is a strict failure.
 
