@@ -44,6 +44,18 @@ def test_rules_that_notify_and_deliver_need_groups_of_their_own() -> None:
     assert Grant("topic", "Read", "p.alerts") in more
 
 
+def test_topics_of_others_are_read_by_workers_and_looked_at_by_operators_alone() -> None:
+    settings = Settings(inputs=[{"topic": "logs", "layout": "kserve"}], topic_prefix="p.")
+    rights = {role: set(rights_of(role, settings)) for role in ROLES}
+
+    def having(right: Grant) -> set[str]:
+        return {role for role, grants in rights.items() if right in grants}
+
+    assert having(Grant("topic", "Read", "logs")) == {"worker", "operator"}
+    assert having(Grant("group", "Read", "p.inputs")) == {"worker"}
+    assert having(Grant("group", "Describe", "p.inputs")) == {"operator"}
+
+
 def test_without_a_prefix_looking_is_at_all_topics_for_kafka_has_no_empty_one() -> None:
     assert Grant("topic", "Describe", "*") in rights_of("worker", Settings(topic_prefix=""))
 

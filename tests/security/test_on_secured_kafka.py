@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from aiokafka.errors import TopicAuthorizationFailedError
 from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation, ResourceType  # type: ignore[attr-defined] # they are there
@@ -111,10 +112,23 @@ async def is_taken(settings: Settings) -> bool:
     return b"logged" in {each.key async for each in newest(engine.connection, engine.topic("metrics"), 100)}
 
 
+async def told_by(settings: Settings) -> str:
+    """What a worker tells Prometheus."""
+    async with ClientSession() as session, session.get(f"http://{settings.metrics_address}/metrics") as answer:
+        return await answer.text()
+
+
 @pytest.mark.parametrize("how", ["SCRAM-SHA-512", "certificate"])
 def test_the_loop_runs_with_the_rights_that_are_printed_and_no_other(
-    how: How, secured: SecuredBroker, become: Become, prefix: str, shell: Path, monkeypatch: pytest.MonkeyPatch
+    how: How,
+    secured: SecuredBroker,
+    become: Become,
+    prefix: str,
+    shell: Path,
+    unused_tcp_port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("VISUTILITY_METRICS_ADDRESS", f"127.0.0.1:{unused_tcp_port}")
     logs = f"{prefix}kserve-logs"
     monkeypatch.setenv("VISUTILITY_INPUTS", json.dumps([{"topic": logs, "layout": "kserve"}]))
     create(secured.bootstrap_servers, logs)
@@ -148,6 +162,8 @@ async def _work_until_retraining_is_asked(settings: Settings, operator: Settings
         async with asyncio.timeout(60):
             while not (await requests_on(operator) and await is_taken(operator)):  # noqa: ASYNC110 - Kafka tells nobody
                 await asyncio.sleep(0.1)
+            while 'visutility_records_total{stage="inputs"} 1.0' not in await told_by(settings):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # it was published a moment ago
     finally:
         await worker.stop()
 
