@@ -9,11 +9,16 @@ from typing import Any, Final
 import numpy as np
 
 from schemas.columns.columns import Integers, Kind, MetricColumns
-from schemas.columns.kinds import MOST_BYTES, gather, place_again, scan_messages
+from schemas.columns.kinds import MOST_BYTES, gather, no_notes, place_again, scan_messages
 from schemas.columns.scan import WIDTH
+from schemas.columns.templates import no_templates
+from schemas.columns.words import MARGIN
 from schemas.compact import CompactMetrics
 from schemas.kernel import COMPILED
 from schemas.metrics import RATIOS, Metrics
+
+#: Ends the last value, and whatever a kernel reads in words.
+_PADDING: Final = b"\n" * (MARGIN + 1)
 
 #: Values put together for the kernel: enough for the thread that fetches to get something done meanwhile.
 _TOGETHER: Final = 8_192
@@ -46,6 +51,8 @@ class ColumnDecoder:
         self._slots, self._hashes, self._begins, self._keys, self._counts = _room_for(_FIRST_KINDS)
         self._used = np.zeros(1, np.int64)
         self._key = np.zeros(MOST_BYTES, np.uint8)
+        self._templates = no_templates()
+        self._notes = no_notes()
         self._scan, self._gather, self._place_again = scan_messages.compiled, gather.compiled, place_again.compiled
         self.decode([_SAMPLE])  # compiles, or loads what was compiled before
 
@@ -79,12 +86,18 @@ class ColumnDecoder:
     def _scan_all(self, values: Sequence[bytes | None], kinds: Integers, numbers: Any) -> None:
         for first in range(0, len(values), _TOGETHER):
             some = [value or b"" for value in values[first : first + _TOGETHER]]
-            text = np.frombuffer(b"\n".join(some) + b"\n", np.uint8)
-            lengths = np.fromiter(map(len, some), np.int64, len(some))
-            self._scan(
-                text, lengths, first, kinds, numbers, numbers.view(np.float64),
-                self._slots, self._hashes, self._begins, self._keys, self._used, self._key,
-            )  # fmt: skip
+            text = np.frombuffer(b"\n".join(some) + _PADDING, np.uint8)
+            ends = np.cumsum(np.fromiter(map(len, some), np.int64, len(some)) + 1) - 1
+            starts = np.append(0, ends[:-1] + 1)
+            self._scan_text(text, starts, ends, first, kinds, numbers)
+
+    def _scan_text(
+        self, text: Any, starts: Integers, ends: Integers, first: int, kinds: Integers, numbers: Any
+    ) -> None:
+        self._scan(
+            text, starts, ends, first, kinds, numbers, numbers.view(np.float64),
+            self._slots, self._hashes, self._begins, self._keys, self._used, self._key, *self._templates, *self._notes,
+        )  # fmt: skip
 
     def _kind(self, number: int, values: Sequence[bytes | None], places: Integers) -> Kind | None:
         """The kind of this number, known or shown to the schema now; None if it is not as the schema has it."""
@@ -156,6 +169,6 @@ def _room_for(kinds: int) -> tuple[Any, Any, Any, Any, Any]:
         np.full(4 * kinds, -1, np.int64),
         np.zeros(kinds, np.uint64),
         np.zeros(kinds + 1, np.int64),
-        np.zeros(_BYTES_EACH * kinds, np.uint8),
+        np.zeros(_BYTES_EACH * kinds + MARGIN, np.uint8),
         np.zeros(kinds, np.int64),
     )

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.columns.numbers import Bytes, Words
-from schemas.columns.scan import FIELDS, SPANS, TIME_COLUMN, scan_message
-from schemas.kernel import Kernel, inlined, unlocked
+from schemas.columns.numbers import Doubles, Words
+from schemas.columns.scan import FIELDS, MOST_VALUES, SPANS, TIME_COLUMN, VALUE_FIELDS, scan_message
+from schemas.columns.templates import MOST_TEMPLATES, fits, is_kind, learn, slot_of
+from schemas.columns.words import MARGIN, Bytes
+from schemas.kernel import bare, inlined, unlocked
 from schemas.metrics import RATIOS
 
 #: The longest key of a kind, in bytes.
@@ -21,7 +23,7 @@ _MOST_PROBES: Final = 64
 _START, _FACTOR, _HALF = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 
 
-@Kernel
+@bare
 def put_text(text: Bytes, begin: int, end: int, key: Bytes, length: int) -> int:
     """Append a part of a text and a NUL, which no text holds; the new length, too great where it does not fit."""
     if length + end - begin >= MOST_BYTES:
@@ -33,7 +35,7 @@ def put_text(text: Bytes, begin: int, end: int, key: Bytes, length: int) -> int:
     return length + 1
 
 
-@Kernel
+@bare
 def put_key(text: Bytes, spans: Any, key: Bytes) -> int:
     """The key of a message's kind (which ratios, how many extras, the names); its length as of `put_text`."""
     key[0], key[1] = spans[1], spans[0]
@@ -65,7 +67,7 @@ def hash_of(key: Bytes, length: int) -> Any:
     return found
 
 
-@Kernel
+@bare
 def kind_of(key: Bytes, length: int, slots: Any, hashes: Words, begins: Any, keys: Bytes, used: Any) -> int:
     """The number of a kind, a new one if it is new; −1 where there is no room for it."""
     found = hash_of(key, length)
@@ -74,10 +76,11 @@ def kind_of(key: Bytes, length: int, slots: Any, hashes: Words, begins: Any, key
         kind = slots[slot]
         if kind < 0:
             kind, end = used[0], begins[used[0]] + length
-            if kind >= len(hashes) or end > len(keys):
+            if kind >= len(hashes) or end > len(keys) - MARGIN:
                 return -1
             slots[slot], hashes[kind], begins[kind + 1] = kind, found, end
-            keys[begins[kind] : end] = key[:length]
+            for at in range(length):
+                keys[begins[kind] + at] = key[at]
             used[0] += 1
             return kind
         if hashes[kind] == found and begins[kind + 1] - begins[kind] == length:
@@ -94,7 +97,7 @@ def kind_of(key: Bytes, length: int, slots: Any, hashes: Words, begins: Any, key
     return -1
 
 
-@Kernel
+@bare
 def place_again(slots: Any, hashes: Words, used: Any) -> None:
     """Fill empty slots with the kinds there are."""
     for kind in range(used[0]):
@@ -106,28 +109,53 @@ def place_again(slots: Any, hashes: Words, used: Any) -> None:
         slots[slot] = kind
 
 
+def no_notes() -> tuple[Any, Any, Any]:
+    """What `scan_message` notes of a message: `spans`, `order` and `found`."""
+    found = np.zeros((MOST_VALUES + 1, VALUE_FIELDS), np.int64)
+    return np.zeros(SPANS, np.int64), np.zeros(len(FIELDS), np.int64), found
+
+
 @unlocked
 def scan_messages(
-    text: Bytes, lengths: Any, first: int, kinds: Any, values: Words, floats: Any,
+    text: Bytes, starts: Any, ends: Any, first: int, kinds: Any, values: Words, floats: Doubles,
     slots: Any, hashes: Words, begins: Any, keys: Bytes, used: Any, key: Bytes,
+    texts: Bytes, pieces: Any, known: Any, past: Any, spans: Any, order: Any, found: Any,
 ) -> None:  # fmt: skip
-    """Read messages that stand one after the other, each followed by a line break, into rows from `first` on.
+    """Read messages from each of `starts` to before its end into rows from `first` on.
 
-    `kinds` gets the kind of each, or −1 for one that is to be decoded by itself.
+    After each comes a byte that no message holds, and after the last `MARGIN` more. `kinds` gets the kind of each, or
+    −1 for one that is to be decoded by itself. `texts` to `past` are of `no_templates`, the rest of `no_notes`.
     """
-    spans, order = np.zeros(SPANS, np.int64), np.zeros(len(FIELDS), np.int64)
-    at = 0
-    for row in range(first, first + len(lengths)):
-        end = at + lengths[row - first]
+    for row in range(first, first + len(starts)):
+        at, end = starts[row - first], ends[row - first]
         kinds[row] = -1
-        if scan_message(text, at, end, row, values, floats, spans, order):
-            length = put_key(text, spans, key)
-            if length < MOST_BYTES:
-                kinds[row] = kind_of(key, length, slots, hashes, begins, keys, used)
-        at = end + 1
+        expected = past[past[MOST_TEMPLATES]]
+        like = -1
+        for turn in range(-min(past[MOST_TEMPLATES + 1], 1), past[MOST_TEMPLATES + 1]):  # the one expected comes first
+            number = expected if turn < 0 else turn
+            if turn != expected and fits(text, at, end, row, values, floats, spans, number, texts, pieces):
+                like = number
+                break
+        if like < 0:
+            if not scan_message(text, at, end, row, values, floats, spans, order, found):
+                continue
+            like = learn(text, at, end, spans, found, texts, pieces, known, past)
+        slot = slot_of(text, spans)
+        if like >= 0:
+            past[past[MOST_TEMPLATES]] = like
+            past[MOST_TEMPLATES] = like
+            kind = known[like, slot]
+            if kind >= 0 and is_kind(text, spans, kind, begins, keys):
+                kinds[row] = kind
+                continue
+        length = put_key(text, spans, key)
+        if length < MOST_BYTES:
+            kinds[row] = kind_of(key, length, slots, hashes, begins, keys, used)
+            if like >= 0:
+                known[like, slot] = kinds[row]
 
 
-@Kernel
+@bare
 def gather(
     kinds: Any, values: Words, begins: Any, keys: Bytes, counts: Any,
     present: Any, bounds: Any, places: Any, times: Any, columns: Words,

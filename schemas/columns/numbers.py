@@ -7,15 +7,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.kernel import Kernel
+from schemas.columns.words import Bytes, word_at
+from schemas.kernel import bare, inlined
 
-Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
+Doubles = NDArray[np.float64]
 
 #: Numbers beyond this many digits, or whose last digit is worth more or less than 10 to these powers, are left alone.
 MOST_DIGITS: Final = 19
 LEAST_POWER: Final = -60
 MOST_POWER: Final = 60
+
+#: Powers of ten that are doubles (W. D. Clinger, "How to read floating point numbers accurately", PLDI 1990).
+MOST_EXACT_POWER: Final = 22
+EXACT_POWERS: Final = np.array([10.0**power for power in range(MOST_EXACT_POWER + 1)])
 
 #: Stands for a number whose nearest double the kernel cannot tell: the bits of a double that it never gives.
 UNKNOWN: Final = 1
@@ -43,10 +48,18 @@ HIGH_BITS, LOW_BITS = _powers_of_five()
 _ZERO, _ONE, _THREE, _TEN = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(10)
 _HALF, _TOP, _LOW_HALF = np.uint64(32), np.uint64(63), np.uint64(0xFFFFFFFF)
 _WORD, _ALL, _UNKNOWN = np.uint64(64), np.uint64(2**64 - 1), np.uint64(UNKNOWN)
+_EXACT: Final = np.uint64(2**53)
+
+#: Of eight bytes: the digit 0 in each, what takes a byte above 9 to its top bit, the top and the low bits.
+_ZEROS, _ABOVE_NINE = np.uint64(0x3030303030303030), np.uint64(0x7676767676767676)
+_TOP_BITS, _LOW_BITS, _LAST_BYTE = np.uint64(0x8080808080808080), np.uint64(0x0101010101010101), np.uint64(56)
+_EIGHT, _SIXTEEN, _BYTES = np.uint64(8), np.uint64(16), np.uint64(0x000000FF000000FF)
+_UPPER_PLACES, _LOWER_PLACES = np.uint64(0x000F424000000064), np.uint64(0x0000271000000001)
+_TENS: Final = np.array([10**count for count in range(9)], np.uint64)
 _MANTISSA, _NINE_BITS, _TO_MANTISSA = np.uint64(52), np.uint64(0x1FF), np.uint64(64 - 52 - 3)
 
 
-@Kernel
+@bare
 def upper_word(a: Any, b: Any) -> Any:
     """The upper 64 of the 128 bits of a product."""
     a_low, a_high, b_low, b_high = a & _LOW_HALF, a >> _HALF, b & _LOW_HALF, b >> _HALF
@@ -55,7 +68,7 @@ def upper_word(a: Any, b: Any) -> Any:
     return a_high * b_high + (first >> _HALF) + (second >> _HALF) + (middle >> _HALF)
 
 
-@Kernel
+@bare
 def double_bits(digits: Any, power: int) -> Any:
     """The bits of the double nearest to `digits` × 10^`power`, ties to even; UNKNOWN where that is not plain.
 
@@ -96,27 +109,47 @@ def double_bits(digits: Any, power: int) -> Any:
     return (mantissa & ((_ONE << _MANTISSA) - _ONE)) | (np.uint64(exponent) << _MANTISSA)
 
 
-@Kernel
-def scan_number(text: Bytes, at: int, found: Words, row: int, column: int) -> int:
-    """Read the JSON number at `at` into `found` as the bits of a double; where it ends, or −1 if that is not plain."""
+@inlined
+def eight_digits(word: Any) -> Any:
+    """The number of which each byte of a word is a digit, the first of them the lowest byte."""
+    word = word * _TEN + (word >> _EIGHT)
+    return ((word & _BYTES) * _UPPER_PLACES + ((word >> _SIXTEEN) & _BYTES) * _LOWER_PLACES) >> _HALF
+
+
+@inlined
+def scan_digits(text: Bytes, at: int, digits: Any) -> Any:
+    """A number that goes on with the digits at `at`, as many as there are, and where they end; eight at a time."""
+    while True:
+        word = word_at(text, at) ^ _ZEROS
+        others = ((word + _ABOVE_NINE) | word) & _TOP_BITS  # the lowest is the first byte that is no digit
+        if others != _ZERO:
+            break
+        digits = digits * _TENS[8] + eight_digits(word)
+        at += 8
+    below = ((others & (_ZERO - others)) - _ONE) & _LOW_BITS
+    count = np.int64((below * _LOW_BITS) >> _LAST_BYTE) - 1
+    if count > 0:
+        digits = digits * _TENS[count] + eight_digits(word << (_WORD - _EIGHT * np.uint64(count)))
+    return digits, at + count
+
+
+@inlined
+def scan_number(text: Bytes, at: int, found: Words, floats: Doubles, row: int, column: int) -> int:
+    """Read the JSON number at `at` into `found` as the bits of a double; where it ends, or −1 if that is not plain.
+
+    `floats` is the same memory as `found`.
+    """
     negative = text[at] == 45
     if negative:
         at += 1
-    digits, start, byte = _ZERO, at, text[at]
-    while byte >= 48 and byte <= 57:
-        digits = digits * _TEN + np.uint64(byte - 48)
-        at += 1
-        byte = text[at]
+    start = at
+    digits, at = scan_digits(text, at, _ZERO)
     count, power = at - start, 0
     if count == 0 or (count > 1 and text[start] == 48):
         return -1
-    if byte == 46:
-        at += 1
-        start, byte = at, text[at]
-        while byte >= 48 and byte <= 57:
-            digits = digits * _TEN + np.uint64(byte - 48)
-            at += 1
-            byte = text[at]
+    if text[at] == 46:
+        start = at + 1
+        digits, at = scan_digits(text, start, digits)
         power = start - at
         if power == 0:
             return -1
@@ -132,6 +165,10 @@ def scan_number(text: Bytes, at: int, found: Words, row: int, column: int) -> in
         if at == start or (text[at] >= 48 and text[at] <= 57):
             return -1
         power += -exponent if below else exponent
+    if _ZERO < digits <= _EXACT and -MOST_EXACT_POWER <= power <= 0:  # both are doubles: their quotient is the nearest
+        value = np.float64(np.int64(digits)) / EXACT_POWERS[-power]
+        floats[row, column] = -value if negative else value
+        return at
     bits = double_bits(digits, power)
     if bits == _UNKNOWN or (negative and bits == _ZERO):
         return -1

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.columns.numbers import Bytes, Words, scan_number
-from schemas.columns.times import scan_seconds, scan_text_time
-from schemas.kernel import Kernel, inlined
+from schemas.columns.numbers import Doubles, Words, scan_number
+from schemas.columns.times import scan_text_time, seconds_to_time
+from schemas.columns.words import Bytes
+from schemas.kernel import bare, inlined
 from schemas.metrics import RATIOS
 
 #: Columns of a batch: the ratios, as many extras, the time.
@@ -29,6 +30,14 @@ FIELD_TEXT: Final = np.frombuffer("".join(FIELDS).encode(), np.uint8)
 FIELD_BEGINS: Final = np.cumsum([0, *map(len, FIELDS)])
 METRICS: Final = np.frombuffer(b"metrics", np.uint8)
 NULL: Final = np.frombuffer(b"null", np.uint8)
+
+#: What stands in a message where a column's number does not: the time as text, a name, a version, an id.
+TEXT_TIME, MODEL, VERSION, ID = range(WIDTH, WIDTH + 4)
+
+#: Values of a message at most, and what is told of each: what it is (a column, or one of the above), where it begins
+#: and ends (of a text without its quotes), and of an extra where its name does.
+MOST_VALUES: Final = WIDTH + 4
+VALUE_FIELDS: Final = 5
 
 #: The places that `scan_message` tells of.
 SPANS: Final = 6 + 2 * MOST_EXTRAS
@@ -86,8 +95,35 @@ def past_colon(text: Bytes, at: int) -> int:
 
 
 @inlined
-def scan_extras(text: Bytes, at: int, values: Words, row: int, spans: Any) -> int:
-    """Read an object of numbers; past its end, or −1. `spans[4:]`: where names are; `spans[0]`: how many."""
+def scan_column(text: Bytes, at: int, values: Words, floats: Doubles, row: int, column: int) -> int:
+    """Read a ratio, an extra or epoch seconds, as the column says; past its end, or −1."""
+    at = scan_number(text, at, values, floats, row, column)
+    if at < 0 or (column < len(RATIOS) and values[row, column] > _BITS_OF_ONE):
+        return -1
+    if column == TIME_COLUMN and not seconds_to_time(values, floats, row, TIME_COLUMN):
+        return -1
+    return at
+
+
+@inlined
+def scan_id(text: Bytes, at: int) -> int:
+    """The closing quote of an event's id that begins at `at`, or −1."""
+    end = scan_text(text, at)
+    return end if end > at and end - at <= _MOST_CHARACTERS else -1
+
+
+@inlined
+def note_value(found: Any, what: int, begin: int, end: int, name: int, end_of_name: int) -> None:
+    """Add to the values of a message, of which `found[0, 0]` says how many there are."""
+    number = found[0, 0] + 1
+    found[0, 0] = number
+    found[number, 0], found[number, 1], found[number, 2] = what, begin, end
+    found[number, 3], found[number, 4] = name, end_of_name
+
+
+@inlined
+def scan_extras(text: Bytes, at: int, values: Words, floats: Doubles, row: int, spans: Any, found: Any) -> int:
+    """Read an object of numbers; past its end, or −1. `spans[6:]`: where names are; `spans[0]`: how many."""
     spans[0] = 0
     if text[at] != 123:
         return -1
@@ -98,10 +134,13 @@ def scan_extras(text: Bytes, at: int, values: Words, row: int, spans: Any) -> in
         begin = at + 1
         end = scan_text(text, begin) if text[at] == 34 else -1
         at = past_colon(text, end + 1) if end >= 0 else -1
-        if at >= 0:
-            at = scan_number(text, at, values, row, len(RATIOS) + extra)
         if at < 0:
             return -1
+        first = at
+        at = scan_number(text, at, values, floats, row, len(RATIOS) + extra)
+        if at < 0:
+            return -1
+        note_value(found, len(RATIOS) + extra, first, at, begin, end)
         spans[6 + 2 * extra], spans[7 + 2 * extra] = begin, end
         spans[0] = extra + 1
         at = skip_spaces(text, at)
@@ -114,46 +153,54 @@ def scan_extras(text: Bytes, at: int, values: Words, row: int, spans: Any) -> in
 
 
 @inlined
-def scan_field(text: Bytes, at: int, field: int, row: int, values: Words, floats: Any, spans: Any) -> int:
-    """Read the value of a field; past its end, or −1. What `scan_message` tells in `spans` is noted."""
-    if field == _TIME:
-        if text[at] != 34:
-            return scan_seconds(text, at, values, floats, row, TIME_COLUMN)
-        end = scan_text_time(text, at + 1, values, row, TIME_COLUMN)
-        return end + 1 if end >= 0 else -1
+def scan_field(
+    text: Bytes, at: int, field: int, row: int, values: Words, floats: Doubles, spans: Any, found: Any
+) -> int:
+    """Read the value of a field; past its end, or −1. What `scan_message` tells in `spans` and `found` is noted."""
     if field == _EXTRAS:
-        return scan_extras(text, at, values, row, spans)
+        return scan_extras(text, at, values, floats, row, spans, found)
     if text[at] == 110 and (field < len(RATIOS) or field == _ID):
         return at + 4 if is_text(text, at, at + 4, NULL, 0, 4) else -1
-    if field < len(RATIOS):
-        spans[1] |= 1 << field
-        at = scan_number(text, at, values, row, field)
-        return at if at >= 0 and values[row, field] <= _BITS_OF_ONE else -1
-    begin = at + 1
-    end = scan_text(text, begin) if text[at] == 34 else -1
+    begin, is_quoted = at, text[at] == 34
+    if field < len(RATIOS) or (field == _TIME and not is_quoted):
+        column = TIME_COLUMN if field == _TIME else field
+        spans[1] |= 0 if field == _TIME else 1 << field
+        end = scan_column(text, at, values, floats, row, column)
+        note_value(found, column, begin, end, 0, 0)
+        return end
+    if not is_quoted:
+        return -1
+    begin += 1
+    if field == _TIME:
+        end, what = scan_text_time(text, begin, values, row, TIME_COLUMN), TEXT_TIME
+    elif field == _ID:
+        end, what = scan_id(text, begin), ID
+    else:
+        end, what = scan_text(text, begin), VERSION if field == _VERSION else MODEL
     if end < 0:
         return -1
+    if field == _TYPE:
+        return end + 1 if is_text(text, begin, end, METRICS, 0, len(METRICS)) else -1
+    note_value(found, what, begin, end, 0, 0)
     if field == _MODEL:
         spans[2], spans[3] = begin, end
     elif field == _VERSION:
         spans[4], spans[5] = begin, end
-    elif field == _ID:
-        if end == begin or end - begin > _MOST_CHARACTERS:
-            return -1
-    elif not is_text(text, begin, end, METRICS, 0, len(METRICS)):
-        return -1
     return end + 1
 
 
-@Kernel
-def scan_message(text: Bytes, at: int, end: int, row: int, values: Words, floats: Any, spans: Any, order: Any) -> bool:
+@bare
+def scan_message(
+    text: Bytes, at: int, end: int, row: int, values: Words, floats: Doubles, spans: Any, order: Any, found: Any
+) -> bool:
     """Read the message from `at` to before `end`, a line break; False if there is anything unusual about it.
 
     Its time and numbers go into `values` at `row`; into `spans` how many extras it has, which ratios (a bit for each),
     and where its model's name begins and ends, that of its version, and those of its extras. `order`: the fields of
-    the message before, to be expected again. `floats` is the same memory as `values`.
+    the message before, to be expected again. `floats` is the same memory as `values`. `found` gets the values' places.
     """
     seen, count = 0, 0
+    found[0, 0] = 0
     for slot in range(6):
         spans[slot] = 0
     if text[at] != 123:
@@ -171,7 +218,7 @@ def scan_message(text: Bytes, at: int, end: int, row: int, values: Words, floats
         order[count] = field
         seen |= 1 << field
         count += 1
-        at = scan_field(text, at, field, row, values, floats, spans)
+        at = scan_field(text, at, field, row, values, floats, spans, found)
         if at < 0:
             return False
         at = skip_spaces(text, at)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from schemas.columns.numbers import Bytes, Words, scan_number
+from schemas.columns.numbers import Doubles, Words
+from schemas.columns.words import Bytes
 from schemas.fields import EARLIEST, LATEST
-from schemas.kernel import Kernel
+from schemas.kernel import bare, inlined
 
 FIRST_SECOND: Final = EARLIEST.timestamp()
 
@@ -19,10 +19,13 @@ END_SECOND: Final = LATEST.timestamp() - 1e-6
 #: Digits of a fraction of a second that count, as in `datetime.fromisoformat`.
 _MOST_DIGITS: Final = 6
 
+#: Added to a smaller number it leaves no digits after the point: the nearest whole, ties to even.
+_TO_WHOLE: Final = 2.0**52
+
 MONTHS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
-@Kernel
+@inlined
 def two_digits(text: Bytes, at: int) -> int:
     """A number of two digits; −1 where there are none."""
     if text[at] < 48 or text[at] > 57 or text[at + 1] < 48 or text[at + 1] > 57:
@@ -30,7 +33,7 @@ def two_digits(text: Bytes, at: int) -> int:
     return (int(text[at]) - 48) * 10 + int(text[at + 1]) - 48
 
 
-@Kernel
+@bare
 def days_before(year: int, month: int, day: int) -> int:
     """Days from the epoch to a date; −1 for none of 2000 to 2099, in which every fourth year is a leap year."""
     if year < 2000 or year > 2099 or month < 1 or month > 12:
@@ -45,7 +48,7 @@ def days_before(year: int, month: int, day: int) -> int:
     return days
 
 
-@Kernel
+@inlined
 def scan_date_and_time(text: Bytes, at: int) -> int:
     """Seconds since the epoch of `2024-05-06T07:08:09`, whose first digit is at `at`; −1 if that is not there."""
     for place in range(at, at + 19):  # so that none of the places below lies beyond the message
@@ -63,7 +66,7 @@ def scan_date_and_time(text: Bytes, at: int) -> int:
     return ((days * 24 + hour) * 60 + minute) * 60 + second
 
 
-@Kernel
+@inlined
 def end_of_zone(text: Bytes, at: int) -> int:
     """Past `Z` or `+00:00`; −1 if neither is at `at`."""
     if text[at] == 90:
@@ -76,7 +79,7 @@ def end_of_zone(text: Bytes, at: int) -> int:
     return at + 6
 
 
-@Kernel
+@inlined
 def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) -> int:
     """Read `2024-05-06T07:08:09.123Z`, whose first digit is at `at`; where the closing quote is, or −1."""
     seconds = scan_date_and_time(text, at)
@@ -102,15 +105,16 @@ def scan_text_time(text: Bytes, at: int, found: Words, row: int, column: int) ->
     return at
 
 
-@Kernel
-def scan_seconds(text: Bytes, at: int, found: Words, floats: NDArray[np.float64], row: int, column: int) -> int:
-    """Read epoch seconds, rounded to microseconds as `timedelta` does, into `found`; where they end, or −1.
+@inlined
+def seconds_to_time(found: Words, floats: Doubles, row: int, column: int) -> bool:
+    """Make epoch seconds in `floats` microseconds, rounded as `timedelta` does; False where they are out of range.
 
-    `floats` is the same memory as `found`.
+    `found` is the same memory as `floats`, and has them then.
     """
-    at = scan_number(text, at, found, row, column)
-    if at < 0 or not (FIRST_SECOND <= floats[row, column] < END_SECOND):
-        return -1
-    whole = np.floor(floats[row, column])
-    found[row, column] = np.int64(whole) * 1_000_000 + np.int64(np.rint((floats[row, column] - whole) * 1e6))
-    return at
+    seconds = floats[row, column]
+    if not (FIRST_SECOND <= seconds < END_SECOND):
+        return False
+    whole = np.int64(seconds)
+    fraction = (seconds - np.float64(whole)) * 1e6
+    found[row, column] = whole * 1_000_000 + np.int64((fraction + _TO_WHOLE) - _TO_WHOLE)
+    return True

@@ -136,6 +136,30 @@ def test_columns_agree_with_the_parser_on_anything(drawn: list[tuple[dict[str, A
     agree([as_json(PLAIN | message if plain else message) for message, plain in drawn])
 
 
+def test_messages_alike_but_for_one_thing_are_told_apart() -> None:
+    """Each is compared with those before it, of which the first here have names that end alike."""
+    value = PLAIN | {"model_name": "one-of-many-models", "extras": {"auc": 0.5, "loss": 1.5}, "event_id": "7"}
+    others: list[dict[str, Any]] = [
+        {"model_name": "two-of-many-models"},
+        {"model_version": "another-one-of-many"},
+        {"extras": {"auk": 0.5, "loss": 1.5}},
+        {"extras": {"auc": 0.5}},
+        {"extras": {"loss": 1.5, "auc": 0.5}},
+        {"accuracy": None, "f1_score": 1},
+        {"event_id": None},
+        {"timestamp": "2026-05-06T07:08:09Z"},
+    ]
+    texts = [as_json(value | other) for other in ({}, *others)]
+    spaced = [text.replace(b", ", b",").replace(b"}", b" }") for text in texts]
+    for turns in (1, 2):  # one after the other, then each twice
+        assert agree([text for text in [*texts, *spaced, *texts] for _ in range(turns)]) == []
+
+
+def test_no_byte_of_a_message_like_another_is_passed_over() -> None:
+    value = as_json(PLAIN | {"extras": {"auc": 0.5}, "event_id": "7"})
+    agree([value, *(value[:at] + byte + value[at + 1 :] for at in range(len(value)) for byte in (b"~", b"}"))])
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=30), st.integers(0, 130), st.integers(0, 10))
 def test_columns_agree_on_damaged_bytes(noise: bytes, at: int, gone: int) -> None:
