@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -160,11 +160,12 @@ class CountWindow:
         if head.place + len(new) > head.size:
             pushed.keep_former()  # the panes of the block to come take the former one's slots
         at = 0
-        for part in self._by_block(new):
-            span = slice(at, at := at + len(part))
-            total, squares = _sums(part, head.level, head.total, head.squares)
-            pushed.count[span], pushed.mean[span], pushed.std[span] = self._measured(total[1:], squares[1:])
-            self._append(part, total, squares)
+        while at < len(new):
+            many = len(new) - at > 2 * head.size and head.pushed and not head.place
+            end = len(new) if many else min(at + head.size - head.place, len(new))
+            span, push = slice(at, end), self._push_blocks if many else self._push_part
+            pushed.count[span], pushed.mean[span], pushed.std[span] = push(new[span])
+            at = end
         for index in np.flatnonzero(np.isnan(pushed.std)):
             # Depends on this window's values alone, so it is the same in every batch.
             pushed.mean[index], pushed.std[index] = _two_pass(pushed.values(int(index)))
@@ -174,24 +175,62 @@ class CountWindow:
 
     def extend(self, values: ArrayLike) -> None:
         """Take in values without measuring on the way: the same window as after `push_many`, in less time."""
-        head = self.head
-        for part in self._by_block(_finite(values)):
-            self._append(part, *_sums(part, head.level, head.total, head.squares))
+        new, head = _finite(values), self.head
+        first = min(head.size - head.place, len(new))
+        if first < len(new):  # sums are those of the last block alone, and panes of the last three are all that is left
+            last = len(new) - ((len(new) - first) % head.size or head.size)
+            kept = max(last - 2 * head.size, first)
+            append(head, new[:first], self._panes)
+            head.pushed += kept - first
+            for begin in range(kept, last, head.size):
+                append(head, new[begin : begin + head.size], self._panes)
+            new = new[last:]
+        if len(new):
+            self._begin(new)
+            self._append(new, *_sums(new, head.level, head.total, head.squares))
         self._settle()
         head.trailing = b""
 
-    def _by_block(self, new: Floats) -> Iterator[Floats]:
-        """Values that belong into one block; each is to be appended before the next is asked for."""
-        at, head = 0, self.head
-        while at < len(new):
-            if not head.pushed:
-                head.level = float(new[0])
-            elif head.place == 0:
-                block = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
-                self._begin_block(block, _lower_median(block))
-            end = min(at + head.size - head.place, len(new))
-            yield new[at:end]
-            at = end
+    def _push_part(self, part: Floats) -> tuple[Counts, Floats, Floats]:
+        """Take in values that belong into one block; the statistics after each."""
+        head = self.head
+        self._begin(part)
+        total, squares = _sums(part, head.level, head.total, head.squares)
+        measured = self._measured(total[1:], squares[1:])
+        self._append(part, total, squares)
+        return measured
+
+    def _push_blocks(self, new: Floats) -> tuple[Counts, Floats, Floats]:
+        """The same for the values of several blocks at once: the last may stay open, none is the first."""
+        head, whole = self.head, len(new) - len(new) % self.size
+        former = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
+        filled = np.concatenate((former, new, np.zeros(-len(new) % head.size)))  # the zeros are not looked at
+        before, rows = filled[: -head.size].reshape(-1, head.size), filled[head.size :].reshape(-1, head.size)
+        levels = _lower_medians(before)
+        back, back_squares = _sums_of_rows(before[:, ::-1], levels)
+        total, squares = _sums_of_rows(rows, levels)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            sums = total[:, 1:] + back[:, -2::-1]
+            sums_of_squares = squares[:, 1:] + back_squares[:, -2::-1]
+        count = np.array(head.size)
+        mean, std = _statistics(sums, sums_of_squares, count, levels[:, np.newaxis])
+        place = len(new) - (len(rows) - 1) * head.size
+        head.level, head.total, head.squares = float(levels[-1]), float(total[-1, place]), float(squares[-1, place])
+        kept = whole - 2 * head.size  # the panes of those before would be written over
+        head.pushed += kept
+        for begin in range(kept, len(new), head.size):
+            append(head, new[begin : begin + head.size], self._panes)
+        self._backward = back[-1], back_squares[-1]
+        return np.broadcast_to(count, new.shape), mean.ravel()[: len(new)], std.ravel()[: len(new)]
+
+    def _begin(self, new: Floats) -> None:
+        """Begin a block, if these values do: the first of them are to come next."""
+        head = self.head
+        if not head.pushed:
+            head.level = float(new[0])
+        elif head.place == 0:
+            block = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
+            self._begin_block(block, _lower_median(block))
 
     def _begin_block(self, former: Floats, level: float) -> None:
         head = self.head
@@ -321,7 +360,17 @@ def _sums(values: Floats, level: float, total: float, squares: float) -> tuple[F
     return rows[0], rows[1]
 
 
-def _statistics(total: Floats, squares: Floats, count: Counts, level: float) -> tuple[Floats, Floats]:
+def _sums_of_rows(rows: Floats, levels: Floats) -> tuple[Floats, Floats]:
+    """`_sums` of each row, with a level of its own, from nothing on."""
+    sums = np.zeros((2, len(rows), rows.shape[1] + 1))
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        deviations = np.subtract(rows, levels[:, np.newaxis], out=sums[0, :, 1:])
+        np.multiply(deviations, deviations, out=sums[1, :, 1:])
+        np.add.accumulate(sums, axis=2, out=sums)
+    return sums[0], sums[1]
+
+
+def _statistics(total: Floats, squares: Floats, count: Counts, level: float | Floats) -> tuple[Floats, Floats]:
     """Mean and standard deviation from sums of deviations; NaN stands for one whose digits are lost."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         shift = total / count
@@ -356,6 +405,11 @@ def _times_two_to(value: float, exponent: int) -> float:
 
 def _lower_median(values: Floats) -> float:
     """One of the values itself, for the mean of the middle two may overflow."""
-    middle = (len(values) - 1) // 2
+    return float(_lower_medians(values[np.newaxis])[0])
+
+
+def _lower_medians(rows: Floats) -> Floats:
+    middle = (rows.shape[1] - 1) // 2
     # Selection is slow where many values are equal, as 0 and 1 are; sorting is vectorised, and quick for a few.
-    return float((np.sort(values) if len(values) <= _FEW else np.partition(values, middle))[middle])
+    ordered = np.sort(rows, axis=1) if rows.shape[1] <= _FEW else np.partition(rows, middle, axis=1)
+    return ordered[:, middle]

@@ -12,6 +12,7 @@ class Counts:
         self._now, self._before = now, dict(now)
         self._up: dict[str, list[int]] = {}
         self._down: dict[str, list[int]] = {}
+        self._each: list[tuple[str, range]] = []
 
     def move(self, index: int, kind: str, by: int) -> None:
         """Move a count, up or down, on account of an input. Inputs come in order."""
@@ -21,7 +22,7 @@ class Counts:
     def move_with_each(self, inputs: range, kind: str) -> None:
         """Move a count up by one with each of these inputs."""
         self._now[kind] = self._now.get(kind, 0) + len(inputs)
-        self._up.setdefault(kind, []).extend(inputs)
+        self._each.append((kind, inputs))
 
     def after(self, index: int) -> dict[str, int]:
         """The counts after an input."""
@@ -30,4 +31,7 @@ class Counts:
             for kind, indices in moved.items():
                 if times := bisect_right(indices, index):
                     counts[kind] = counts.get(kind, 0) + sign * times
+        for kind, inputs in self._each:
+            if times := len(range(inputs.start, min(inputs.stop, index + 1))):
+                counts[kind] = counts.get(kind, 0) + times
         return counts

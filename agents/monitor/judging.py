@@ -55,8 +55,11 @@ class Judging:
 
     def _note_times(self, pending: Pending, begin: int, count: int) -> None:
         """Keep when some of the values came, of which the first has the number `begin` in its window."""
-        time_of = self._step.time
-        pending.times = pending.times.after(begin, begin + count, lambda at: time_of(pending.input(at - begin)))
+
+        def times_of(numbers: range) -> list[int]:
+            return self._step.times(pending.inputs(range(numbers.start - begin, numbers.stop - begin, numbers.step)))
+
+        pending.times = pending.times.after(begin, begin + count, times_of)
         pending.series.times = pending.times.encode()
 
     def _judge_results(self, pending: Pending) -> None:

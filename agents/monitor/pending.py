@@ -97,6 +97,13 @@ class Pending:
             return self._column_inputs[at - self._count]
         return self._inputs[bisect_right(self._begins, at) - 1]
 
+    def inputs(self, ats: range) -> Sequence[int]:
+        """Those that brought these values, one of each; `ats` ascend."""
+        ahead = len(range(ats.start, min(self._count, ats.stop), ats.step))
+        rest = ats[ahead:]
+        first, end = rest.start - self._count, rest.stop - self._count
+        return [*map(self.input, ats[:ahead]), *self._column_inputs[max(first, 0) : max(end, 0) : ats.step]]
+
     def place(self, at: int) -> tuple[int, int]:
         """Position and input of one value."""
         return self.position(at), self.input(at)

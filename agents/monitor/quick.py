@@ -161,7 +161,7 @@ def _note_times(lane: _Lane, run: EventRun, count: int) -> None:
     begin = end - count
     if (end - 1) // step != (begin - 1) // step:
         times = Times.of(lane.plan.size, lane.series.times)
-        marked = times.after(begin, end, lambda at: time_in(run, at - begin))
+        marked = times.after(begin, end, lambda numbers: [time_in(run, at - begin) for at in numbers])
         lane.series.times = marked.encode()
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, cast
 
+import numpy as np
+
 from agents.monitor.causes import cause_of
 from agents.monitor.counts import Counts
 from agents.monitor.idle import idle_due
@@ -74,6 +76,14 @@ class Step:
         return (
             time_in(inputs, index) if isinstance(inputs, EventRun) else microseconds(cast(Event, inputs[index]).message)
         )
+
+    def times(self, indices: Sequence[int]) -> list[int]:
+        """The same of several."""
+        inputs = self.inputs
+        if isinstance(inputs, EventRun) and inputs.columns is not None:
+            found: list[int] = inputs.columns.times[np.asarray(indices, np.intp)].tolist()
+            return found
+        return [self.time(index) for index in indices]
 
     def source(self, index: int) -> Source:
         """The record of an input, as outputs refer to it."""

@@ -72,15 +72,15 @@ class Times:
             return b""
         return struct.pack(f"<{len(kept) + 1}q", self.first + len(self.marks) - len(kept), *kept)
 
-    def after(self, begin: int, end: int, time_of: Callable[[int], int]) -> Times:
-        """The marks once values [begin, end) came, of which `time_of` gives the time by number."""
+    def after(self, begin: int, end: int, times_of: Callable[[range], Sequence[int]]) -> Times:
+        """The marks once values [begin, end) came, of which `times_of` gives the times by number."""
         step = stride(self.size)
         new = range(-(-begin // step), -(-end // step))
         if not new:
             return self
         follows = self.first + len(self.marks) == new.start
         known, first = (self.marks, self.first) if follows else ((), new.start)
-        return Times(self.size, first, [*known, *(time_of(mark * step) for mark in new)])
+        return Times(self.size, first, [*known, *times_of(range(new.start * step, new.stop * step, step))])
 
     def span(self, number: int, time: int) -> Span:
         """The window whose newest value has this number and came at `time`.

@@ -10,15 +10,13 @@ import numpy as np
 
 from schemas.columns.columns import Integers, Kind, MetricColumns
 from schemas.columns.kinds import MOST_BYTES, gather, no_notes, place_again, scan_messages
+from schemas.columns.packed import PADDING, PackedValues
 from schemas.columns.scan import WIDTH
 from schemas.columns.templates import no_templates
-from schemas.columns.words import MARGIN
+from schemas.columns.words import MARGIN, Bytes
 from schemas.compact import CompactMetrics
 from schemas.kernel import COMPILED
 from schemas.metrics import RATIOS, Metrics
-
-#: Ends the last value, and whatever a kernel reads in words.
-_PADDING: Final = b"\n" * (MARGIN + 1)
 
 #: Values put together for the kernel: enough for the thread that fetches to get something done meanwhile.
 _TOGETHER: Final = 8_192
@@ -53,14 +51,17 @@ class ColumnDecoder:
         self._key = np.zeros(MOST_BYTES, np.uint8)
         self._templates = no_templates()
         self._notes = no_notes()
+        self._row, self._rows = np.zeros((1, WIDTH), np.uint64), np.empty(0, np.uint64)
         self._scan, self._gather, self._place_again = scan_messages.compiled, gather.compiled, place_again.compiled
         self.decode([_SAMPLE])  # compiles, or loads what was compiled before
 
     def decode(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]]:
         """Columns in the order of their first messages, and the places of the values that are left, ascending."""
         count = len(values)
-        kinds, numbers = np.empty(count, np.int64), np.empty((count, WIDTH), np.uint64)
-        self._scan_all(values, kinds, numbers)
+        kinds = np.empty(count, np.int64)
+        if len(self._rows) < count * WIDTH:
+            self._rows = np.empty(count * WIDTH, np.uint64)  # of which no more is touched than is used
+        self._scan_all(values, kinds)
         present, bounds = np.empty(count, np.int64), np.empty(count + 1, np.int64)
         places, times, columns = (
             np.empty(count, np.int64),
@@ -68,7 +69,7 @@ class ColumnDecoder:
             np.empty((WIDTH, count), np.uint64),
         )
         found = self._gather(
-            kinds, numbers, self._begins, self._keys, self._counts, present, bounds, places, times, columns
+            kinds, self._rows, self._begins, self._keys, self._counts, present, bounds, places, times, columns
         )
         left = np.flatnonzero(kinds < 0).tolist()
         taken, floats, ends = list[MetricColumns](), columns.view(np.float64), bounds[: found + 1].tolist()
@@ -83,21 +84,26 @@ class ColumnDecoder:
         self._grow()
         return taken, left
 
-    def _scan_all(self, values: Sequence[bytes | None], kinds: Integers, numbers: Any) -> None:
+    def _scan_all(self, values: Sequence[bytes | None], kinds: Integers) -> None:
+        if isinstance(values, PackedValues):
+            self._scan_text(values.text, values.starts, values.ends, 0, kinds, 0)
+            return
+        end_of_rows = 0
         for first in range(0, len(values), _TOGETHER):
             some = [value or b"" for value in values[first : first + _TOGETHER]]
-            text = np.frombuffer(b"\n".join(some) + _PADDING, np.uint8)
+            text = np.frombuffer(b"\n".join(some) + PADDING, np.uint8)
             ends = np.cumsum(np.fromiter(map(len, some), np.int64, len(some)) + 1) - 1
             starts = np.append(0, ends[:-1] + 1)
-            self._scan_text(text, starts, ends, first, kinds, numbers)
+            end_of_rows = self._scan_text(text, starts, ends, first, kinds, end_of_rows)
 
     def _scan_text(
-        self, text: Any, starts: Integers, ends: Integers, first: int, kinds: Integers, numbers: Any
-    ) -> None:
-        self._scan(
-            text, starts, ends, first, kinds, numbers, numbers.view(np.float64),
+        self, text: Bytes, starts: Integers, ends: Integers, first: int, kinds: Integers, end_of_rows: int
+    ) -> int:
+        end: int = self._scan(
+            text, starts, ends, first, kinds, self._row, self._row.view(np.float64), self._rows, end_of_rows,
             self._slots, self._hashes, self._begins, self._keys, self._used, self._key, *self._templates, *self._notes,
         )  # fmt: skip
+        return end
 
     def _kind(self, number: int, values: Sequence[bytes | None], places: Integers) -> Kind | None:
         """The kind of this number, known or shown to the schema now; None if it is not as the schema has it."""
@@ -153,10 +159,20 @@ class LateColumnDecoder:
             return self._decoder.decode(values) if len(values) >= _FEW else None
         if len(values) >= _BACKLOG:
             self._seen += len(values)
-        if COMPILED and self._loading is None and self._seen >= self._worth_it:
+        if self._seen >= self._worth_it:
+            self._begin()
+        return None
+
+    def hasten(self, seconds: float) -> None:
+        """Begin to load it, for it is known that much will come, and wait for that, but no longer than this."""
+        self._begin()
+        if self._loading is not None:
+            self._loading.join(seconds)
+
+    def _begin(self) -> None:
+        if COMPILED and self._loading is None and self._decoder is None:
             self._loading = Thread(target=self.load, name="column-decoder")
             self._loading.start()
-        return None
 
     def load(self) -> None:
         """Have it from now on."""

@@ -117,58 +117,77 @@ def no_notes() -> tuple[Any, Any, Any]:
 
 @unlocked
 def scan_messages(
-    text: Bytes, starts: Any, ends: Any, first: int, kinds: Any, values: Words, floats: Doubles,
+    text: Bytes, starts: Any, ends: Any, first: int, kinds: Any,
+    row: Words, floats: Doubles, rows: Words, end_of_rows: int,
     slots: Any, hashes: Words, begins: Any, keys: Bytes, used: Any, key: Bytes,
     texts: Bytes, pieces: Any, known: Any, past: Any, spans: Any, order: Any, found: Any,
-) -> None:  # fmt: skip
-    """Read messages from each of `starts` to before its end into rows from `first` on.
+) -> int:  # fmt: skip
+    """Read messages from each of `starts` to before its end, of which the first is the batch's number `first`.
 
     After each comes a byte that no message holds, and after the last `MARGIN` more. `kinds` gets the kind of each, or
-    −1 for one that is to be decoded by itself. `texts` to `past` are of `no_templates`, the rest of `no_notes`.
+    −1 for one that is to be decoded by itself. The time and the numbers of the others are put into `rows` one after the
+    other, from `end_of_rows` on; where they end is returned. `row`, one of all columns, and `floats`, the same memory,
+    are to work with. `texts` to `past` are of `no_templates`, the rest of `no_notes`.
     """
-    for row in range(first, first + len(starts)):
-        at, end = starts[row - first], ends[row - first]
-        kinds[row] = -1
+    for number in range(len(starts)):
+        at, end = starts[number], ends[number]
+        kinds[first + number] = -1
         expected = past[past[MOST_TEMPLATES]]
         like = -1
         for turn in range(-min(past[MOST_TEMPLATES + 1], 1), past[MOST_TEMPLATES + 1]):  # the one expected comes first
-            number = expected if turn < 0 else turn
-            if turn != expected and fits(text, at, end, row, values, floats, spans, number, texts, pieces):
-                like = number
+            template = expected if turn < 0 else turn
+            if turn != expected and fits(text, at, end, 0, row, floats, spans, template, texts, pieces):
+                like = template
                 break
         if like < 0:
-            if not scan_message(text, at, end, row, values, floats, spans, order, found):
+            if not scan_message(text, at, end, 0, row, floats, spans, order, found):
                 continue
             like = learn(text, at, end, spans, found, texts, pieces, known, past)
-        slot = slot_of(text, spans)
+        slot, kind = slot_of(text, spans), -1
         if like >= 0:
             past[past[MOST_TEMPLATES]] = like
             past[MOST_TEMPLATES] = like
             kind = known[like, slot]
-            if kind >= 0 and is_kind(text, spans, kind, begins, keys):
-                kinds[row] = kind
-                continue
-        length = put_key(text, spans, key)
-        if length < MOST_BYTES:
-            kinds[row] = kind_of(key, length, slots, hashes, begins, keys, used)
+        if kind < 0 or not is_kind(text, spans, kind, begins, keys):
+            length = put_key(text, spans, key)
+            kind = kind_of(key, length, slots, hashes, begins, keys, used) if length < MOST_BYTES else -1
             if like >= 0:
-                known[like, slot] = kinds[row]
+                known[like, slot] = kind
+        kinds[first + number] = kind
+        if kind >= 0:
+            end_of_rows = put_row(row, spans, rows, end_of_rows)
+    return end_of_rows
+
+
+@inlined
+def put_row(row: Words, spans: Any, rows: Words, end: int) -> int:
+    """Append the time and the numbers of a message, whose `spans` are as of `scan_message`; the new end."""
+    rows[end] = row[0, TIME_COLUMN]
+    end += 1
+    for ratio in range(len(RATIOS)):
+        if spans[1] >> ratio & 1:
+            rows[end] = row[0, ratio]
+            end += 1
+    for extra in range(spans[0]):
+        rows[end] = row[0, len(RATIOS) + extra]
+        end += 1
+    return end
 
 
 @bare
 def gather(
-    kinds: Any, values: Words, begins: Any, keys: Bytes, counts: Any,
+    kinds: Any, rows: Words, begins: Any, keys: Bytes, counts: Any,
     present: Any, bounds: Any, places: Any, times: Any, columns: Words,
 ) -> int:  # fmt: skip
     """Put the rows of each kind together, in their order; returns how many kinds there are.
 
     `present` gets these kinds in the order of their first rows, `bounds` where each begins, and where the last ends,
-    among what is put together: `places` (the rows), `times`, and `columns`, one row for each metric. Rows of no
-    kind are left out. `counts`: zeros for each kind that is known, and again when done.
+    among what is put together: `places` (the messages' numbers), `times`, and `columns`, one row for each metric.
+    Messages of no kind have no row and are left out. `counts`: zeros for each kind that is known, and again when done.
     """
     number = 0
-    for row in range(len(kinds)):
-        kind = kinds[row]
+    for place in range(len(kinds)):
+        kind = kinds[place]
         if kind >= 0:
             if counts[kind] == 0:
                 present[number] = kind
@@ -180,19 +199,20 @@ def gather(
         end += counts[present[at]]
         counts[present[at]] = bounds[at]
     bounds[number] = end
-    for row in range(len(kinds)):
-        kind = kinds[row]
+    begin = 0
+    for place in range(len(kinds)):
+        kind = kinds[place]
         if kind >= 0:
             at = counts[kind]
             counts[kind] += 1
-            places[at], times[at] = row, values[row, TIME_COLUMN]
-            column, which = 0, keys[begins[kind]]
+            places[at], times[at] = place, rows[begin]
+            which: Any = keys[begins[kind]]
+            width: Any = np.int64(keys[begins[kind] + 1])
             for ratio in range(len(RATIOS)):
-                if which >> ratio & 1:
-                    columns[column, at] = values[row, ratio]
-                    column += 1
-            for extra in range(keys[begins[kind] + 1]):
-                columns[column + extra, at] = values[row, len(RATIOS) + extra]
+                width += which >> ratio & 1
+            for column in range(width):
+                columns[column, at] = rows[begin + 1 + column]
+            begin += 1 + width
     for at in range(number):
         counts[present[at]] = 0
     return number

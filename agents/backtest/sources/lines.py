@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from sys import getrefcount
 from typing import BinaryIO, Final, overload
+
+import numpy as np
 
 from agents.recording.compressed import CutShort, Damaged, open_bytes
 from agents.recording.items import SourceError, SourceRecord
+from schemas.columns.columns import Integers
+from schemas.columns.packed import PADDING, PackedValues
+from schemas.columns.words import Bytes
 from schemas.parse import MAX_SIZE
 from streams.records import RecordBatch
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-#: Bytes whose lines are handed over together.
-CHUNK: Final = 2**22
+#: Bytes whose lines are handed over together, and bytes looked through at once: some that the cache holds.
+CHUNK: Final = 2**25
+_PIECE: Final = 2**18
+
+#: References to a buffer that nobody looks at: the list of buffers, and the argument of who counts.
+_UNUSED: Final = 2
+
+_BREAK, _RETURN, _SPACE = b"\n\r "
 
 
 class LineRecords(RecordBatch):
@@ -22,7 +34,7 @@ class LineRecords(RecordBatch):
 
     __slots__ = ("_lines", "_name", "_numbers")
 
-    def __init__(self, name: str, numbers: Sequence[int], lines: Sequence[bytes]) -> None:
+    def __init__(self, name: str, numbers: Sequence[int] | Integers, lines: Sequence[bytes]) -> None:
         self._name, self._numbers, self._lines = name, numbers, lines
 
     def __len__(self) -> int:
@@ -35,7 +47,7 @@ class LineRecords(RecordBatch):
     def __getitem__(self, index: int | slice) -> SourceRecord | LineRecords:
         if isinstance(index, slice):
             return LineRecords(self._name, self._numbers[index], self._lines[index])
-        return SourceRecord(self._name, 0, self._numbers[index], 0, None, self._lines[index])
+        return SourceRecord(self._name, 0, int(self._numbers[index]), 0, None, self._lines[index])
 
     def values(self) -> Sequence[bytes]:
         return self._lines
@@ -43,41 +55,106 @@ class LineRecords(RecordBatch):
     def with_headers(self) -> bool:
         return False
 
-    def only(self, places: Sequence[int]) -> LineRecords:
-        """Those at some places."""
-        return LineRecords(self._name, [self._numbers[at] for at in places], [self._lines[at] for at in places])
-
 
 def read_line_batches(path: Path) -> Iterator[LineRecords]:
-    """The records of `read_lines`, some thousand at a time. Raises SourceError as it does."""
-    number, rest = 0, b""
+    """The records of `read_lines`, many at a time. Raises SourceError as it does."""
+    number = 0
     try:
-        with open_bytes(path) as file:
-            while data := file.read(CHUNK):
-                whole, ended, begun = data.rpartition(b"\n")
-                if not ended:
-                    rest = (rest + data)[: MAX_SIZE + 2]
-                    continue
-                yield _batch(path.name, number, (rest + whole).split(b"\n"))
-                number, rest = number + data.count(b"\n"), begun
-        if rest:
-            yield _batch(path.name, number, [rest])
+        for text in _whole_lines(path):
+            ends = ends_of_lines(text)
+            if len(ends):
+                numbers, lines = _lines_in(text, ends, number)
+                yield LineRecords(path.name, numbers, lines)
+                number += len(ends)
     except Damaged as problem:
         raise SourceError(f"{path}: after line {number}: {problem}") from None
     except OSError as problem:
         raise SourceError(f"{path}: cannot be read: {problem.strerror or problem}") from None
 
 
-def _batch(name: str, before: int, lines: list[bytes]) -> LineRecords:
-    """The lines after so many others, without those that are blank."""
-    lines[0] = lines[0][: MAX_SIZE + 2]  # it may have come in many pieces
-    if not before:
-        lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
-    lines = [line.rstrip(b"\r") for line in lines]
-    records = LineRecords(name, range(before + 1, before + 1 + len(lines)), lines)
-    if all(lines) and not any(map(bytes.isspace, lines)):
-        return records
-    return records.only([place for place, line in enumerate(lines) if line and not line.isspace()])
+def _whole_lines(path: Path) -> Iterator[Bytes]:
+    """What is in a file, cut between lines, each piece with `PADDING` after it; of a long line only the beginning."""
+    rest, buffers = np.empty(0, np.uint8), _Buffers()
+    with open_bytes(path) as file:
+        while True:
+            text = buffers.get(len(rest) + CHUNK + len(PADDING))
+            text[: len(rest)] = rest
+            read = file.readinto(text[len(rest) : len(rest) + CHUNK].data)  # type: ignore[attr-defined]
+            if not read:
+                break
+            end = len(rest) + read
+            begun = _last_break(text[:end]) + 1
+            rest = text[begun:end].copy()
+            if begun:
+                yield _padded(text, begun)
+            else:
+                rest = rest[: MAX_SIZE + 2]
+            del text
+    if len(rest):
+        text[len(rest)] = _BREAK  # it ends here
+        yield _padded(text, len(rest) + 1)
+
+
+class _Buffers:
+    """Memory to read into, again where nobody looks at it any more: fresh memory costs more than what is read."""
+
+    def __init__(self) -> None:
+        self._known: list[Bytes] = []
+
+    def get(self, size: int) -> Bytes:
+        """Some of at least this size."""
+        for number in range(len(self._known)):
+            if getrefcount(self._known[number]) == _UNUSED:
+                if len(self._known[number]) < size:
+                    self._known[number] = np.empty(size, np.uint8)
+                return self._known[number]
+        self._known.append(np.empty(size, np.uint8))
+        return self._known[-1]
+
+
+def _last_break(text: Bytes) -> int:
+    """Where the last line ends; -1 if none does."""
+    end = len(text)
+    while end:
+        begin = max(end - _PIECE, 0)
+        if len(found := np.flatnonzero(text[begin:end] == _BREAK)):
+            return begin + int(found[-1])
+        end = begin
+    return -1
+
+
+def _padded(text: Bytes, end: int) -> Bytes:
+    text[end : end + len(PADDING)] = _BREAK
+    padded = text[: end + len(PADDING)]
+    padded.flags.writeable = False
+    return padded
+
+
+def ends_of_lines(text: Bytes) -> Integers:
+    """Where the lines of a padded text end."""
+    end = len(text) - len(PADDING)
+    pieces = [
+        begin + np.flatnonzero(text[begin : min(begin + _PIECE, end)] == _BREAK) for begin in range(0, end, _PIECE)
+    ]
+    return np.concatenate(pieces)
+
+
+def _lines_in(text: Bytes, ends: Integers, before: int) -> tuple[Sequence[int] | Integers, PackedValues]:
+    """The lines that end there, with their numbers, after so many others; without those that are blank."""
+    starts = np.append(0, ends[:-1] + 1)
+    ends = np.minimum(ends, starts + MAX_SIZE + 2)
+    if not before and text[:3].tobytes() == _BYTE_ORDER_MARK:
+        starts[0] += 3
+    returned = np.flatnonzero(text[ends - 1] == _RETURN)
+    while len(returned := returned[(ends > starts)[returned] & (text[ends[returned] - 1] == _RETURN)]):
+        ends[returned] -= 1
+    numbers, lines = range(before + 1, before + 1 + len(ends)), PackedValues(text, starts, ends)
+    unusual = np.flatnonzero(text[starts] <= _SPACE)  # what begins with a space may be nothing but spaces
+    blank = [at for at in unusual.tolist() if not lines[at].strip()]
+    if not blank:
+        return numbers, lines
+    kept = np.delete(np.arange(len(ends)), blank)
+    return kept + (before + 1), lines.only(kept)
 
 
 def read_lines(path: Path) -> Iterator[SourceRecord]:
