@@ -38,6 +38,14 @@ from streams.stage import Input
 BATCH_RECORDS: Final = 20_000
 BATCH_BYTES: Final = 4 * 2**20
 
+#: Records applied together where they are in columns, and the bytes that one usually has.
+_MOST_RECORDS: Final = 10**6
+_USUAL_BYTES: Final = BATCH_BYTES // BATCH_RECORDS
+
+#: Bytes to be read for which the column decoder is loaded first, and seconds to wait for it, which may be compiled.
+_WORTH_LOADING: Final = 40 * 2**20
+_LOADING_SECONDS: Final = 4.0
+
 Observer = Callable[[Sequence[Input]], None]
 """Told the inputs of each of the monitor's steps that succeeded."""
 
@@ -140,6 +148,8 @@ def monitor(
             [RecordedStage(stage, recorded, each, share) for stage, each in zip(stages, observers, strict=True)],
             events,
         )
+    if isinstance(events, Source) and events.size >= _WORTH_LOADING:
+        stages[0].hasten(_LOADING_SECONDS)
     lanes = [_lane(*each, share) for each in zip(stages, settings, observers, strict=True)]
     return _in_lanes(lanes, _batches(events))
 
@@ -168,15 +178,28 @@ def _as_recorded(stages: Sequence[RecordedStage], events: Iterable[EventLike | I
 
 def _in_lanes(lanes: Sequence[Lane], batches: Iterable[RecordBatch]) -> list[Findings]:
     """What the lanes find in events whose order is their own. One decodes for all: no record depends on settings."""
-    findings = [Findings() for _ in lanes]
-    for batch in batches:
-        decoded = lanes[0].decode(batch)
-        for found, lane in zip(findings, lanes, strict=True):
-            found.keep(lane.take(decoded))
-            found.events_read += len(batch)
+    findings, most = [Findings() for _ in lanes], BATCH_RECORDS
+    for records in batches:
+        begin = 0
+        while begin < len(records):
+            batch = records[begin : begin + _together(records, most)]
+            decoded = lanes[0].decode(batch)
+            # Columns take little memory, and less time the more of a model come together. Messages as objects do not.
+            most = _MOST_RECORDS if 2 * sum(map(len, decoded.columns)) > len(batch) else BATCH_RECORDS
+            for found, lane in zip(findings, lanes, strict=True):
+                found.keep(lane.take(decoded))
+                found.events_read += len(batch)
+            begin += len(batch)
     for found, lane in zip(findings, lanes, strict=True):
         found.in_drift.latest_ms = lane.latest_ms
     return findings
+
+
+def _together(records: RecordBatch, most: int) -> int:
+    """How many of the records to apply together: `most`, but of long ones no more bytes than that usually is."""
+    if not isinstance(records, LineRecords):
+        return most
+    return max(min(most, len(records) * most * _USUAL_BYTES // max(records.size, 1)), 1)
 
 
 def _batches(events: Iterable[EventLike | Item]) -> Iterator[RecordBatch]:

@@ -88,6 +88,10 @@ class MonitorStage:
         """Decode in columns from now on, rather than after many records; it takes a few seconds. Needs numba."""
         self._columns.load()
 
+    def hasten(self, seconds: float) -> None:
+        """Have columns soon, for much will come; waits for them, but no longer than this."""
+        self._columns.hasten(seconds)
+
     def new_state(self, key: str, parts: Parts) -> Model:
         """A model nothing is known of."""
         return Model(MonitorState(key), parts)

@@ -52,6 +52,12 @@ class LineRecords(RecordBatch):
     def values(self) -> Sequence[bytes]:
         return self._lines
 
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        lines = self._lines
+        return int((lines.ends - lines.starts).sum()) if isinstance(lines, PackedValues) else sum(map(len, lines))
+
     def with_headers(self) -> bool:
         return False
 

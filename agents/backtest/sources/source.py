@@ -28,6 +28,8 @@ _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES: dict[str, Callable[[Path, ColumnMapping], Iterator[Item]]] = {
     ".csv": read_csv, ".csv.gz": read_csv, ".csv.zst": read_csv, ".parquet": read_parquet,
 }  # fmt: skip
+#: How much shorter compressed messages are, roughly.
+_PACKED = 8
 EXTENSIONS = (*_LINES, *_TABLES)
 
 
@@ -35,7 +37,8 @@ class Source:
     """What a SOURCE holds, in order, read anew by each iteration and never all in memory.
 
     `recorded` tells what a recording knows beside its records; None for everything else. `grows`: the next iteration
-    may give more. Iterating raises SourceError.
+    may give more. `size`: about how many bytes of messages there are, as far as that is known. Iterating raises
+    SourceError.
     """
 
     def __init__(
@@ -45,8 +48,9 @@ class Source:
         recorded: Recorded | None = None,
         batches: Callable[[], Iterator[Item | LineRecords]] | None = None,
         grows: bool = False,
+        size: int = 0,
     ) -> None:
-        self.name, self._items, self.recorded, self.grows = name, items, recorded, grows
+        self.name, self._items, self.recorded, self.grows, self.size = name, items, recorded, grows, size
         self._batches = batches or items
 
     def __iter__(self) -> Iterator[Item]:
@@ -94,7 +98,8 @@ def open_source(
     if any(headers.values()):  # a recorder may have been killed before it wrote into its next file
         files = [file for file in files if begins.get(file) != b""]
     read_all, recorded = partial(_read, files, headers, mapping), _recorded(str(spec), files, headers)
-    return Source(str(spec), lambda: read_all(read_lines), recorded, lambda: read_all(read_line_batches))
+    batches, size = partial(read_all, read_line_batches), sum(map(_size, begins))
+    return Source(str(spec), lambda: read_all(read_lines), recorded, batches, size=size)
 
 
 def _read(
@@ -111,6 +116,11 @@ def _read(
             yield from read_plain(file)
         else:
             yield from read_recording(file)
+
+
+def _size(file: Path) -> int:
+    """About how many bytes of text a file holds."""
+    return file.stat().st_size * (1 if file.name.endswith(_LINES[0]) else _PACKED)
 
 
 def _recorded(spec: str, files: list[Path], headers: Mapping[Path, Header | None]) -> Recorded | None:
