@@ -79,12 +79,13 @@ class RecordedStage:
 
     def _apply(self, partition: int) -> list[Output]:
         batch, self._batches[partition] = self._batches[partition], []
-        if self._share.processes > 1:  # here, so that batches end where those of one process do
-            batch = [record for record in batch if not self._is_others(record)]
         if not batch:
             return []
+        if self._share.processes > 1:  # here, so that batches end where those of one process do
+            batch = [record for record in batch if not self._is_others(record)]
         decoded = decode_batch(self._stage, ListedRecords(batch))
         mine = self._share.of(decoded, misplaced_in=(partition, len(self._batches)))
+        # Even of none: whether too much waits is asked as often as in one process.
         return self._published(self._processors[partition].apply(mine))
 
     def _published(self, outputs: Iterable[Output | Forward]) -> list[Output]:

@@ -242,7 +242,7 @@ def recording_of(items: Sequence[Item]) -> Source:
 
 
 @settings(max_examples=40, deadline=None)
-@given(recordings(), st.sampled_from([QUICK, IDLE]), st.integers(2, 4), st.sampled_from([100]))
+@given(recordings(), st.sampled_from([QUICK, IDLE]), st.integers(2, 4), st.sampled_from([2, 3, 100]))
 def test_what_comes_out_of_a_recording_does_not_depend_on_processes(
     source: Source, rules: Settings, processes: int, waiting: int
 ) -> None:
