@@ -20,8 +20,8 @@ from streams.processor import Processor
 from streams.records import Forward, ListedRecords, Output, Record
 from streams.stage import Input, Stage
 
-#: Records of a partition that are applied together.
-BATCH_RECORDS = 5_000
+#: Records that wait to be applied together, of all partitions.
+BATCH_RECORDS = 64_000
 
 #: Records that may wait for their copy; the older half is then forwarded.
 MOST_WAITING = 500_000
@@ -44,6 +44,7 @@ class RecordedStage:
         self._topics = {recorded.topic_prefix + topic for topic in stage.topics}
         self._processors = [Processor(stage, number, count, MemoryTable(), applied) for number in range(count)]
         self._batches: list[list[Record]] = [[] for _ in range(count)]
+        self._together = max(BATCH_RECORDS // count, 1)
         #: Misplaced records by where they were written, each as its copy would be.
         self._waiting: dict[Origin, SourceRecord] = {}
         #: Misplaced records whose copies were passed before they were done.
@@ -66,7 +67,7 @@ class RecordedStage:
             return []
         batch = self._batches[item.partition]
         batch.append(item)
-        return self._apply(item.partition) if len(batch) >= BATCH_RECORDS else []
+        return self._apply(item.partition) if len(batch) >= self._together else []
 
     def finish(self) -> list[Output]:
         """What comes out of the records not done yet, and of those whose copies never came."""

@@ -20,7 +20,7 @@ from agents.backtest.lane import Lane
 from agents.backtest.recorded import RecordedStage
 from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
 from agents.backtest.share import ALL, Share
-from agents.backtest.sources import EventLike, Item, LineRecords, Source, TimePassed, records_of
+from agents.backtest.sources import EventLike, Item, LineRecords, Source, SourceRecord, TimePassed, records_of
 from agents.monitor.stage import MonitorStage
 from agents.retrain.budget import RetrainCandidate
 from agents.retrain.stage import RetrainStage
@@ -143,13 +143,14 @@ def monitor(
     recorded = events.recorded if isinstance(events, Source) else None
     stages = [MonitorStage(each, load_baselines(each)) for each in settings]
     observers = [observer, *[None] * (len(stages) - 1)]
+    if isinstance(events, Source) and events.size >= _WORTH_LOADING:
+        for stage in stages if recorded is not None else stages[:1]:  # else one decodes for all
+            stage.hasten(_LOADING_SECONDS)
     if recorded is not None and MonitorStage.name in recorded.ordered_by:
         return _as_recorded(
             [RecordedStage(stage, recorded, each, share) for stage, each in zip(stages, observers, strict=True)],
             events,
         )
-    if isinstance(events, Source) and events.size >= _WORTH_LOADING:
-        stages[0].hasten(_LOADING_SECONDS)
     lanes = [_lane(*each, share) for each in zip(stages, settings, observers, strict=True)]
     return _in_lanes(lanes, _batches(events))
 
@@ -164,10 +165,12 @@ def _as_recorded(stages: Sequence[RecordedStage], events: Iterable[EventLike | I
     """What the stages find in a recording that is ordered by their cuts."""
     findings, latest_ms = [Findings() for _ in stages], 0
     for item in records_of(events):
-        if isinstance(item, LineRecords):
+        # The many are told at a glance.
+        if type(item) is not SourceRecord and isinstance(item, LineRecords):
             raise TypeError("expected the records of a recording, got lines")
         for found, stage in zip(findings, stages, strict=True):
-            found.keep(stage.add(item))
+            if said := stage.add(item):
+                found.keep(said)
         if not isinstance(item, TimePassed):
             latest_ms = max(latest_ms, item.timestamp)
     for found, stage in zip(findings, stages, strict=True):
