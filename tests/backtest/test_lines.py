@@ -14,6 +14,7 @@ from zstandard import ZstdCompressor
 from agents.backtest.sources import lines
 from agents.backtest.sources.lines import LineRecords, read_line_batches, read_lines
 from agents.recording.items import SourceError
+from tests.backtest.test_batches import COLUMNS
 
 pieces = st.lists(
     st.sampled_from(
@@ -43,6 +44,33 @@ def test_however_a_file_is_cut_into_chunks(
         values = [value for batch in read_line_batches(file) for value in batch.values()]
         assert together == list(read_lines(file))
         assert values == [record.value for record in together]
+
+
+USUAL = b'{"type":"metrics","model_name":"m%d","timestamp":1700000000.5,"accuracy":0.%d}'
+written = st.tuples(
+    st.integers(1, 3),
+    st.integers(1, 9999),
+    st.sampled_from([b"", b" ", b"\xff", b"}", b"{", b"\0", b"1"]),
+    st.integers(0, 80),
+)
+
+
+@pytest.mark.skipif(COLUMNS is None, reason="columns are decoded by kernels, which need numba")
+@given(st.lists(written, min_size=1, max_size=8), st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\n \n"]), st.booleans())
+def test_lines_are_decoded_where_they_lie_as_when_they_are_apart(
+    folder: Path, content: list[tuple[int, int, bytes, int]], end: bytes, ended: bool
+) -> None:
+    assert COLUMNS is not None
+    texts = [(text := USUAL % (model, digits))[:at] + noise + text[at:] for model, digits, noise, at in content]
+    file = folder / "columns.jsonl"
+    file.write_bytes(end.join(texts) + end * ended)
+    for batch in read_line_batches(file):
+        (packed, left), (apart, left_apart) = COLUMNS.decode(batch.values()), COLUMNS.decode([*batch.values()])
+        assert left == left_apart
+        for one, other in zip(packed, apart, strict=True):
+            assert one.kind == other.kind
+            assert (one.places.tolist(), one.times.tolist()) == (other.places.tolist(), other.times.tolist())
+            assert one.values.tobytes() == other.values.tobytes()
 
 
 def test_some_of_the_lines_keep_their_numbers() -> None:
