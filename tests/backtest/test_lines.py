@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from zstandard import ZstdCompressor
 
@@ -30,6 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lines")
 
 
+@example([b"\xef\xbb\xbf", b"{}", b"\r", b"\r\n", b"{}"], 20, 9, "")
 @given(pieces, st.integers(1, 20), st.integers(1, 9), st.sampled_from(sorted(PACKED)))
 def test_however_a_file_is_cut_into_chunks(
     folder: Path, content: list[bytes], chunk: int, piece: int, as_: str
