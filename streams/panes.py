@@ -36,13 +36,13 @@ WELL_CONDITIONED: Final = 1e-6
 _BYTES: Final = 8
 _PANE_BYTES: Final = PANE * _BYTES
 _DOUBLES: Final = [struct.Struct(f"<{count}d") for count in range(PANE + 1)]
-_DOUBLE: Final = _DOUBLES[1]
+_NOTHING: Final = list[tuple[float, float]]()
 _PAIR: Final = struct.Struct("<dd")
 #: Where the sums of what follows each pane of the former block are kept.
 _FOLLOWING: Final = b"f"
 
 
-class WindowHead(msgspec.Struct, array_like=True):
+class WindowHead(msgspec.Struct, array_like=True, gc=False):
     """What is written with each change. Values are little-endian doubles, sums those of deviations from `level`.
 
     `pushed` counts the values ever taken in, so that `pushed % size` is the place of the next one in its block. `total`
@@ -73,50 +73,73 @@ class WindowHead(msgspec.Struct, array_like=True):
 
     @property
     def room(self) -> int:
-        """How many values may be given to `measure` and `take`: those that neither begin nor end a block."""
-        place = self.place
+        """How many values may be taken in without a push: those that neither begin nor end a block."""
+        place = self.pushed % self.size
         return self.size - 1 - place if place else 0
 
-    def measure(self, value: float) -> tuple[int, float, float] | None:
-        """Count, mean and standard deviation of the window if `value` came next, digit for digit as a push gives them.
+    @property
+    def reach(self) -> int:
+        """How many of those may be given to `measure` and `take` before the next time to turn over."""
+        return min(PANE - 1 - self.pushed % self.size % PANE or 1, self.room)
 
-        None where more than the head is needed.
+    def measure(self, values: Sequence[float]) -> list[tuple[int, float, float]]:
+        """Count, mean and standard deviation of the window after each value, if these came next, at most `reach`.
+
+        They are digit for digit what a push gives; they end before a value for which more than the head is needed.
         """
-        place, former, level = self.place, self.former, self.level
-        deviation = value - level
-        total, squares = self.total + deviation, self.squares + deviation * deviation
-        if former:
+        level, total, squares = self.level, self.total, self.squares
+        count = self.pushed % self.size
+        more, measured = _NOTHING, list[tuple[int, float, float]]()
+        if is_full := self.pushed >= self.size:
             if not self.trailing:
-                return None
-            more, more_squares = self._suffix((place + 1) % PANE)
-            total, squares = total + more, squares + more_squares
-        count = place + 1 + former
-        shift = total / count
-        mean = level + shift
-        deviations = squares - total * shift
-        if not (deviations >= WELL_CONDITIONED * total * shift and math.isfinite(deviations) and math.isfinite(mean)):
-            return None
-        return count, mean, math.sqrt(max(deviations, 0.0) / max(count - 1, 1))
-
-    def _suffix(self, first: int) -> tuple[float, float]:
-        """Sums over the trailing pane from a value on, and all that follows it."""
-        total, squares, level = self.after_total, self.after_squares, self.level
-        count = len(self.trailing) // _BYTES - first
-        for value in reversed(_DOUBLES[count].unpack_from(self.trailing, first * _BYTES)):
+                return []
+            more, count = self._suffixes((count + 1) % PANE, len(values)), self.size
+        for at, value in enumerate(values):
             deviation = value - level
             total += deviation
             squares += deviation * deviation
-        return total, squares
+            inside, inside_squares = total, squares
+            if is_full:
+                inside, inside_squares = total + more[at][0], squares + more[at][1]
+            else:
+                count += 1
+            shift = inside / count
+            mean = level + shift
+            deviations = inside_squares - inside * shift
+            is_good = deviations >= WELL_CONDITIONED * inside * shift
+            if not (is_good and math.isfinite(deviations) and math.isfinite(mean)):
+                break
+            std = math.sqrt(deviations / (count - 1)) if deviations > 0.0 else 0.0
+            measured.append((count, mean, std))
+        return measured
 
-    def take(self, value: float) -> bool:
-        """Take in one value of a window that is measured all the time; whether it must be turned over then."""
-        level, place = self.level, self.pushed % self.size + 1
-        deviation = value - level
-        self.total += deviation
-        self.squares += deviation * deviation
-        self.open += _DOUBLE.pack(value)
-        self.pushed += 1
-        return len(self.open) == _PANE_BYTES or (place + 1) % PANE == 0 or place + 1 == self.size
+    def _suffixes(self, first: int, count: int) -> list[tuple[float, float]]:
+        """Sums over the trailing pane from `count` of its values on, from `first`, and all that follows the pane."""
+        total, squares, level = self.after_total, self.after_squares, self.level
+        rest = _DOUBLES[len(self.trailing) // _BYTES - first].unpack_from(self.trailing, first * _BYTES)
+        sums = []
+        for at in range(len(rest) - 1, -1, -1):
+            if at + 1 < count:
+                sums.append((total, squares))
+            deviation = rest[at] - level
+            total += deviation
+            squares += deviation * deviation
+        sums.append((total, squares))
+        sums.reverse()
+        return sums
+
+    def take(self, values: Sequence[float]) -> bool:
+        """Take in values, at most `reach`, of a window that is measured all the time; whether to turn it over then."""
+        level, total, squares = self.level, self.total, self.squares
+        for value in values:
+            deviation = value - level
+            total += deviation
+            squares += deviation * deviation
+        self.total, self.squares = total, squares
+        self.open += _DOUBLES[len(values)].pack(*values)
+        self.pushed += len(values)
+        place = self.pushed % self.size
+        return not place % PANE or not (place + 1) % PANE or place + 1 == self.size
 
     def turn_over(self, panes: Parts) -> None:
         """Seal the open pane if it is full, and get the trailing one if another is to leave next."""
@@ -133,6 +156,10 @@ class WindowHead(msgspec.Struct, array_like=True):
             total += deviation
             squares += deviation * deviation
         self.total, self.squares, self.trailing = total, squares, b""
+        if len(self.open) + _BYTES * len(values) < _PANE_BYTES:
+            self.open += _DOUBLES[len(values)].pack(*values)
+            self.pushed += len(values)
+            return
         while at < len(values):
             some = values[at : at + PANE - len(self.open) // _BYTES]
             self.open += _DOUBLES[len(some)].pack(*some)

@@ -74,7 +74,9 @@ class ZScore:
         if count < self.min_samples or std <= CONSTANT:
             return True
         score = (value / 2 - mean / 2) / (std / 2)
-        return not {"both": abs(score), "up": score, "down": -score}[self.direction] > self.threshold
+        if self.direction == "both":
+            return not abs(score) > self.threshold
+        return not (score if self.direction == "up" else -score) > self.threshold
 
     def state(self) -> bytes:
         """Parameters and window."""

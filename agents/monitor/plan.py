@@ -83,6 +83,21 @@ class SegmentPlan(NamedTuple):
     plan: Plan
 
 
+class Lane(NamedTuple):
+    """One metric of messages that are alike, by its number among theirs, and what the settings ask of it."""
+
+    number: int
+    metric: str
+    plan: Plan
+
+
+class Lanes(NamedTuple):
+    """The metrics of messages that are alike: those whose values are looked at as they come, and those only kept."""
+
+    measured: tuple[Lane, ...]
+    kept: tuple[Lane, ...]
+
+
 class Plans:
     """The plans that follow from the settings.
 
@@ -103,6 +118,7 @@ class Plans:
         self._everything = frozenset({"*"})
         self._matching = lru_cache(maxsize=65_536)(self._patterns_matching)
         self._plan = lru_cache(maxsize=65_536)(self._make_plan)
+        self._lanes = lru_cache(maxsize=65_536)(self._make_lanes)
         self._outcomes = lru_cache(maxsize=65_536)(self._make_outcomes)
         self._segmented = lru_cache(maxsize=65_536)(self._make_segmented)
         self._timed = [rule for rule in settings.monitor if rule.window.duration is not None]
@@ -114,6 +130,24 @@ class Plans:
     def of(self, model_name: str, metric: str) -> Plan:
         """The plan for one metric of one model."""
         return self._plan(self._everything if self._alike else self._matching(model_name), metric)
+
+    def lanes_of(self, model_name: str, metrics: tuple[str, ...]) -> Lanes | None:
+        """The plans for messages of a model that have these metrics alone; None if the windows do not answer for them.
+
+        So it is where a detector remembers what it saw, a window goes by event time, or a minimum is of two metrics.
+        """
+        if self._timed and self.by_time(model_name):
+            return None
+        return self._lanes(self._everything if self._alike else self._matching(model_name), metrics)
+
+    def _make_lanes(self, matching: frozenset[str], metrics: tuple[str, ...]) -> Lanes | None:
+        lanes = [Lane(number, metric, self._plan(matching, metric)) for number, metric in enumerate(metrics)]
+        if self._plan(matching, AVERAGE_PRECISION_RECALL).minimum is not None:
+            return None
+        if any(plan.window_detector is not plan.detector for _, _, plan in lanes):
+            return None
+        measured, kept = [each for each in lanes if each.plan.is_measured], [e for e in lanes if not e.plan.is_measured]
+        return Lanes(tuple(measured), tuple(kept))
 
     def baseline(self, model_name: str, version: str, metric: str) -> Floats | None:
         """The values that a series of the whole begins with; None: with none."""

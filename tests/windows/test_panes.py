@@ -30,7 +30,7 @@ def stream(kind: str, size: int, seed: int) -> list[float]:
 
 @settings(max_examples=200, deadline=None)
 @given(SIZES, st.sampled_from(sorted(KINDS)), st.integers(0, 10_000))
-def test_one_value_after_the_other_gives_the_digits_of_a_push(size: int, kind: str, seed: int) -> None:
+def test_a_few_values_after_the_others_give_the_digits_of_a_push(size: int, kind: str, seed: int) -> None:
     values, rng, found, at = stream(kind, size, seed), random.Random(seed), [], 0
     expected = CountWindow(size)
     pushed = expected.push_many(values)
@@ -39,11 +39,12 @@ def test_one_value_after_the_other_gives_the_digits_of_a_push(size: int, kind: s
     while at < len(values):
         head, parts = window.head, Parts(table)
         window = CountWindow.of(msgspec.msgpack.decode(msgspec.msgpack.encode(head), type=WindowHead), parts)
-        if window.head.room and rng.random() < 0.7 and (one := window.head.measure(values[at])) is not None:
-            if window.head.take(values[at]):
+        few = values[at : at + min(window.head.reach, rng.choice([1, 1, 5, 100]))]
+        if few and rng.random() < 0.7 and (measured := window.head.measure(few)):
+            if window.head.take(few[: len(measured)]):
                 window.head.turn_over(parts)
-            found.append(one)
-            at += 1
+            found += measured
+            at += len(measured)
         else:
             some = window.push_many(values[at : at + rng.randrange(1, size + 5)])
             found += list(zip(some.count.tolist(), some.mean.tolist(), some.std.tolist(), strict=True))
