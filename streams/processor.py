@@ -6,7 +6,7 @@ The table it writes to holds bytes: a Faust table's partition when live, one in 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -22,6 +22,7 @@ from streams.parts import Parts, Table
 from streams.records import Forward, ListedRecords, Output, Record, RecordBatch
 from streams.run import EventRun, Undecoded
 from streams.stage import Compact, Event, Input, Stage, Tick
+from streams.state_cache import StateCache
 
 S = TypeVar("S")
 
@@ -68,6 +69,7 @@ class Processor(Generic[S]):
         self._queue: list[tuple[int, str]] = []
         self._given_up: dict[str, int] = {}
         self._touched: set[str] = set()
+        self._known: StateCache[S] | None = StateCache() if stage.reuses_states else None
         self._open()
 
     def _open(self) -> None:
@@ -110,6 +112,12 @@ class Processor(Generic[S]):
         data = self._table.get(name)
         return self._stage.new_state(key, parts) if data is None else self._stage.decode_state(key, data, parts)
 
+    def close(self) -> None:
+        """Forget what the table may not hold any more: nothing is to be processed after that."""
+        if self._known is not None:
+            self._known.close()
+            self._known = None
+
     def take_touched(self) -> set[str]:
         """The keys whose state changed since this was last asked."""
         touched, self._touched = self._touched, set()
@@ -126,13 +134,19 @@ class Processor(Generic[S]):
         outputs: list[Output | Forward] = [
             self._dead_letter(records[place], reason) for place, reason in decoded.refused.items()
         ]
-        for key, run in self._runs(decoded).items():
+        for key, run in self._runs(decoded):
             home = partition_of(key, self._partitions)
             outputs += self._apply(key, run) if home == self._partition else self._send_on(key, home, run)
         return outputs
 
-    def _runs(self, decoded: Decoded) -> dict[str, EventRun]:
+    def _runs(self, decoded: Decoded) -> Iterator[tuple[str, EventRun]]:
         """The events of each key; keys in the order of their first events."""
+        if not decoded.messages and len({each.kind.model_name for each in decoded.columns}) == len(decoded.columns):
+            yield from ((each.kind.model_name, self._run_of(each, decoded)) for each in decoded.columns)
+        else:
+            yield from self._mixed_runs(decoded).items()
+
+    def _mixed_runs(self, decoded: Decoded) -> dict[str, EventRun]:
         found = dict[str, tuple[list[int], list[Message | Compact]]]()
         for place, message in zip(decoded.places, decoded.messages, strict=True):  # the hot loop
             try:
@@ -231,9 +245,12 @@ class Processor(Generic[S]):
             raise TooManyFailures(f"{self._failures} steps in a row failed; the last: {reason}")
 
     def _step(self, key: str, inputs: Sequence[Input]) -> Sequence[Output | Forward]:
-        name = key.encode()
-        parts = self._parts(name)
-        state, outputs = self._stage.step(self._load(key, name, parts), inputs)
+        name, cache = key.encode(), self._known
+        if cache is None or (known := cache.take(key)) is None:
+            parts = self._parts(name)
+            known = self._load(key, name, parts), parts
+        before, parts = known
+        state, outputs = self._stage.step(before, inputs)
         # Whatever may raise comes first: a step that did not succeed must leave nothing behind.
         data, deadline = self._stage.encode_state(state), self._stage.deadline(state)
         parts.write()
@@ -241,6 +258,8 @@ class Processor(Generic[S]):
             self._delete(name)
         else:
             self._table[name] = data
+            if cache is not None:
+                cache.keep(key, state, parts, len(data))
         self._wait(key, None if data is None else deadline)
         self._touched.add(key)
         self._failures = 0

@@ -23,6 +23,8 @@ class EventRun(Sequence[Event]):
     expands only those events that have consequences.
     """
 
+    __slots__ = ("_batch", "_clock", "_clocks", "columns", "messages", "places")
+
     def __init__(
         self,
         clock: int,
@@ -83,6 +85,8 @@ class EventRun(Sequence[Event]):
 
 class Undecoded(Sequence[Message | Compact]):
     """The messages of records that are in columns: each is decoded where somebody looks at it."""
+
+    __slots__ = ("_batch", "_decode", "_places")
 
     def __init__(self, decode: Callable[[bytes | None, Headers], Any], batch: Sequence[Record], places: Places) -> None:
         self._decode, self._batch, self._places = decode, batch, places

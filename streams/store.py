@@ -69,9 +69,10 @@ class OverlayStore(Store):
 
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The newest value of a key, committed or not; None if there is none."""
-        for overlay in (self._fresh, self._frozen):
-            if key in (changes := overlay[partition]):
-                return changes[key]
+        if (changes := self._fresh.get(partition)) and key in changes:
+            return changes[key]
+        if (changes := self._frozen.get(partition)) and key in changes:
+            return changes[key]
         return cast("bytes | None", self._db_for_partition(partition).get(key))
 
     def change(self, partition: int, key: bytes, value: bytes | None) -> None:

@@ -24,7 +24,7 @@ FORMAT: Final = b"\x03"
 FORMER: Final = b"\x02"
 
 
-class Watching(msgspec.Struct, array_like=True):
+class Watching(msgspec.Struct, array_like=True, gc=False):
     """A detector that keeps a memory of its own.
 
     `memory` is its state. `warns`: it has warned of the worse, and goes on warning. `outside` counts values that it
@@ -47,7 +47,7 @@ class TimedPanes(EventPanes, array_like=True):
     cause: tuple[str, str, int, int] | None = None
 
 
-class SegmentTime(msgspec.Struct, array_like=True):
+class SegmentTime(msgspec.Struct, array_like=True, gc=False):
     """The time of a segment whose windows go by event time, over all versions.
 
     `time`: the greatest event time of its records, in microseconds since the epoch. `clock`: the tick clock, in
@@ -59,7 +59,7 @@ class SegmentTime(msgspec.Struct, array_like=True):
     due: int = 0
 
 
-class Series(msgspec.Struct, array_like=True):
+class Series(msgspec.Struct, array_like=True, gc=False):
     """One metric of one version: its window, and how the rule that watches it is doing.
 
     `number` names its panes among those of the model. `base` is added to the window's number of values to number
@@ -82,7 +82,7 @@ class Series(msgspec.Struct, array_like=True):
     panes: TimedPanes | None = None
 
 
-class Version(msgspec.Struct, array_like=True, eq=False):
+class Version(msgspec.Struct, array_like=True, eq=False, gc=False):
     """One version of the model. `after_drift`: its predecessor was in drift when it began.
 
     `segments`: of each segment the number of the part that has its series. `seen`: the model's time, in microseconds,
@@ -96,7 +96,7 @@ class Version(msgspec.Struct, array_like=True, eq=False):
     seen: int = 0
 
 
-class MonitorState(msgspec.Struct, array_like=True, eq=False):
+class MonitorState(msgspec.Struct, array_like=True, eq=False, gc=False):
     """One model.
 
     `versions`: the one seen longest ago first. `counts`: records by type. `sequence` numbers outputs that belong to no

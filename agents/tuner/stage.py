@@ -55,6 +55,7 @@ class TunerStage:
 
     name = STAGE
     topics = ("retrain", "models")
+    reuses_states = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

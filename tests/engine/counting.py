@@ -33,6 +33,7 @@ class SummingStage:
 
     name = "summing"
     topics = ("metrics",)
+    reuses_states = True
 
     def decode(self, value: bytes | None, headers: Headers) -> Message:
         try:
