@@ -14,8 +14,8 @@ from streams.parts import Parts
 
 S = TypeVar("S")
 
-#: Bytes, as encoded, of the states that all partitions of a process keep here together. As objects they take some four
-#: times as much.
+#: Bytes, as encoded, of the states that all partitions of a process keep here together. As objects they take some
+#: three times as much.
 CACHE_BYTES: Final = 16 * 2**20
 
 #: Keys that are remembered for having had a step, once or twice as many. A state comes here when its key has another
