@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -29,6 +29,9 @@ Floats = NDArray[np.float64]
 
 #: Values of a pane: what changes is written again up to so many values; what is sealed is a record for so many.
 PANE: Final = 64
+
+#: Values of the largest window.
+LARGEST: Final = 1_000_000
 
 #: Below this share of n (mean − level)², the squared deviations have lost too many digits and are summed anew.
 WELL_CONDITIONED: Final = 1e-6
@@ -51,8 +54,8 @@ class WindowHead(msgspec.Struct, array_like=True, gc=False):
     where the window was not measured lately.
     """
 
-    size: int
-    pushed: int = 0
+    size: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
+    pushed: Annotated[int, msgspec.Meta(ge=0)] = 0
     level: float = 0.0
     total: float = 0.0
     squares: float = 0.0

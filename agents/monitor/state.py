@@ -153,7 +153,10 @@ def decode_state(data: bytes) -> MonitorState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
     if data[:1] not in (FORMAT, FORMER):
         raise ValueError(f"monitor state: expected format {FORMAT[0]}, got {data[:1]!r}: from another version of this")
-    state = _decode(memoryview(data)[1:])
+    try:
+        state = _decode(memoryview(data)[1:])
+    except RecursionError as problem:
+        raise ValueError("monitor state: nested too deeply") from problem
     if data[:1] == FORMER:
         for version in state.versions[:-1]:  # when they were seen last was not kept
             version.seen = state.event_time

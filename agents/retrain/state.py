@@ -58,4 +58,7 @@ def decode_state(data: bytes) -> RetrainState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
     if data[:1] != _FORMAT:
         raise ValueError(f"retrain state: expected format {_FORMAT[0]}, got {data[:1]!r}: from another version of this")
-    return _decoder.decode(memoryview(data)[1:])
+    try:
+        return _decoder.decode(memoryview(data)[1:])
+    except RecursionError as problem:
+        raise ValueError("retrain state: nested too deeply") from problem

@@ -17,7 +17,7 @@ from tests.fuzz.state_targets import state_targets
 from tests.fuzz.target import Target
 
 #: An input that takes longer ends the run with the place where it hangs.
-HANGS_AFTER: Final = 120
+HANGS_AFTER: Final = 30
 
 #: Different findings of a target that are kept: by the last line of the traceback and the place.
 _MOST_FINDINGS: Final = 5

@@ -1,0 +1,34 @@
+"""A state that is damaged is refused, rather than believed."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from agents.monitor.state import FORMAT, decode_state, encode_state
+from streams.panes import LARGEST, WindowHead
+from tests.monitor.driving import CALM, Driven, accuracies, small
+
+
+@pytest.fixture
+def written() -> bytes:
+    driven = Driven(small())
+    driven.feed(*accuracies(CALM))
+    assert driven.data is not None
+    return driven.data
+
+
+@pytest.mark.parametrize("head", [WindowHead(LARGEST + 1), WindowHead(0), WindowHead(20, -1)])
+def test_a_window_of_a_size_that_cannot_be_is_refused(written: bytes, head: WindowHead) -> None:
+    state = decode_state(written)
+    state.versions[0].series["accuracy"].window = head
+    with pytest.raises(ValueError, match="Expected `int`"):
+        decode_state(encode_state(state))
+
+
+def test_a_state_that_is_nested_too_deeply_is_refused(written: bytes) -> None:
+    fields = [msgspec.msgpack.encode(each) for each in msgspec.msgpack.decode(written[1:])]
+    deep = b"\x91" * 100_000 + b"\xc0"  # one field more, which no release has written
+    data = FORMAT + b"\xdc" + (len(fields) + 1).to_bytes(2, "big") + b"".join(fields) + deep
+    with pytest.raises(ValueError, match="nested too deeply"):
+        decode_state(data)
