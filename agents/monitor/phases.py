@@ -20,6 +20,7 @@ An improvement is reported and leaves the phase as it is.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agents.drift import Verdict
@@ -49,6 +50,27 @@ def follow(
     if series.phase is ModelState.WARMING and pushed.count.max() < plan.min_samples and not fired:
         return []
     return _Walk(series, plan, pushed, dict(fired), after_drift).run(values)
+
+
+def is_back(series: Series, plan: Plan, value: float) -> bool:
+    """Whether a value in drift lies where values lay before."""
+    return value >= series.level if plan.higher_is_better else value <= series.level
+
+
+def calm_values_needed(phase: ModelState, plan: Plan) -> int:
+    """How many calm values in a row end a phase."""
+    return plan.calm_samples if phase is ModelState.DRIFT else plan.min_samples
+
+
+def calm_after(series: Series, plan: Plan, values: Sequence[float]) -> Iterator[int]:
+    """How many calm values there were in a row after each of these, if they came next.
+
+    For a series that is neither ok nor warming, under a detector that judges by the window and fires on none of them.
+    """
+    calm = series.calm
+    for value in values:
+        calm = 0 if series.phase is ModelState.DRIFT and not is_back(series, plan, value) else calm + 1
+        yield calm
 
 
 class _Walk:
@@ -128,7 +150,7 @@ class _Walk:
             return False
         self._series.calm += 1
         in_drift = self._phase is ModelState.DRIFT
-        if self._series.calm < (self._plan.calm_samples if in_drift else self._plan.min_samples):
+        if self._series.calm < calm_values_needed(self._phase, self._plan):
             return False
         mean = None if self._watching is None else self._watching.total
         self._begin_calm()
@@ -146,7 +168,7 @@ class _Walk:
         return True
 
     def _is_back(self, value: float) -> bool:
-        return value >= self._series.level if self._plan.higher_is_better else value <= self._series.level
+        return is_back(self._series, self._plan, value)
 
     def _level_before(self, index: int) -> float:
         before = self._before(index)

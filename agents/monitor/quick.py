@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
 from agents.monitor.expiry import next_due
+from agents.monitor.phases import calm_after, calm_values_needed
 from agents.monitor.plan import Lane, Plan, Plans
 from agents.monitor.state import Model, MonitorState, Series, Version, panes_of
 from agents.monitor.times import Times, stride, time_in
@@ -25,6 +26,9 @@ from streams.run import EventRun
 
 #: Runs longer than this are quicker in columns.
 LONGEST: Final = 100
+
+#: Phases in which calm values are not counted.
+_STEADY: Final = (ModelState.OK, ModelState.WARMING)
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ratios = attrgetter(*RATIOS)
@@ -138,8 +142,8 @@ def _take_measured(
         for lane, series in zip(lanes, every, strict=True):
             some = _calm(series, lane.plan, columns[lane.number][taken : taken + some])
         for lane, series in zip(lanes, every, strict=True):
-            if some and series.window.take(columns[lane.number][taken : taken + some]):
-                series.window.turn_over(panes_of(series, parts))
+            if some:
+                _take(series, lane.plan, columns[lane.number][taken : taken + some], parts)
         taken, is_calm = taken + some, some == reach
     if taken:
         for lane, series in zip(lanes, every, strict=True):
@@ -147,19 +151,36 @@ def _take_measured(
     return taken
 
 
+def _take(series: Series, plan: Plan, values: _Column, parts: Parts) -> None:
+    if plan.window_detector is not None and series.phase not in _STEADY:
+        *_, series.calm = calm_after(series, plan, values)
+    if series.window.take(values):
+        series.window.turn_over(panes_of(series, parts))
+
+
 def _calm(series: Series, plan: Plan, values: _Column) -> int:
     """Of how many values, if these came next, nothing is to be said."""
     minimum, detector, measured = plan.minimum, plan.window_detector, series.window.measure(values)
-    steady, warming = series.phase is ModelState.OK, series.phase is ModelState.WARMING
+    ends = len(measured) if detector is None else _phase_ends(series, plan, values)
+    warming = series.phase is ModelState.WARMING
     for at, (count, mean, std) in enumerate(measured):
         if minimum is not None and (mean if plan.of_mean else values[at]) < minimum:
             return at
         if detector is None:
             continue
-        may_be_calm = steady or (warming and count < plan.min_samples)
-        if not (may_be_calm and detector.is_calm(values[at], count, mean, std)):
+        if at == ends or (warming and count >= plan.min_samples):
+            return at
+        if not detector.is_calm(values[at], count, mean, std):
             return at
     return len(measured)
+
+
+def _phase_ends(series: Series, plan: Plan, values: _Column) -> int:
+    """The value with which it has been calm for long enough, if none fires; past the last where none is."""
+    if series.phase in _STEADY:
+        return len(values)
+    needed = calm_values_needed(series.phase, plan)
+    return next((at for at, calm in enumerate(calm_after(series, plan, values)) if calm >= needed), len(values))
 
 
 def _note_times(series: Series, size: int, run: EventRun, count: int) -> None:
