@@ -61,12 +61,15 @@ class Decoded:
 def decode_batch(stage: Stage[Any], records: RecordBatch) -> Decoded:
     """Decode all records of a batch; nothing is raised for what is wrong with one."""
     decoded = Decoded(records)
+    places: Iterable[int] = range(len(records))
     if records.with_headers():
-        for place, record in enumerate(records):
-            _decode_record(stage, record, place, decoded)
+        values = records.values_without_headers()
+        if values is not None and (taken := stage.decode_columns(values)):
+            decoded.columns, places = taken
+        for place in places:
+            _decode_record(stage, records[place], place, decoded)
         return decoded
     values = records.values()
-    places: Iterable[int] = range(len(values))
     if taken := stage.decode_columns(values):
         decoded.columns, places = taken
     for place in places:

@@ -75,6 +75,10 @@ class RecordBatch(Sequence[Record]):
     def with_headers(self) -> bool:
         """Whether any of the records has headers."""
 
+    def values_without_headers(self) -> Sequence[bytes | None] | None:
+        """The value of each record, empty for those with headers; None where that would cost more."""
+        return None
+
 
 class FetchedRecords(RecordBatch):
     """Records of one partition as `parsed`; each gets its topic and partition when it is looked at."""

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from agents.backtest.gathered import BlockQueue, Gathered
 from agents.backtest.share import ALL, Share
-from agents.recording.items import Recorded, SourceRecord, TimePassed
+from agents.backtest.sources import RecordingBlock
+from agents.recording.items import Item, Recorded, SourceRecord, TimePassed
 from streams.decoding import decode_batch
 from streams.origin import INTERNAL, Origin, forwarded_from, without_origin
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, ListedRecords, Output, Record
+from streams.records import Forward, Output, Record
 from streams.stage import Input, Stage
 
 #: Records that wait to be applied together, of all partitions.
@@ -43,8 +45,9 @@ class RecordedStage:
         self._name, self._internal = stage.name, recorded.topic_prefix + stage.name + INTERNAL
         self._topics = {recorded.topic_prefix + topic for topic in stage.topics}
         self._processors = [Processor(stage, number, count, MemoryTable(), applied) for number in range(count)]
-        self._batches: list[list[Record]] = [[] for _ in range(count)]
+        self._batches = [Gathered() for _ in range(count)]
         self._together = max(BATCH_RECORDS // count, 1)
+        self._block: BlockQueue | None = None
         #: Misplaced records by where they were written, each as its copy would be.
         self._waiting: dict[Origin, SourceRecord] = {}
         #: Misplaced records whose copies were passed before they were done.
@@ -69,6 +72,39 @@ class RecordedStage:
         batch.append(item)
         return self._apply(item.partition) if len(batch) >= self._together else []
 
+    def add_block(self, block: RecordingBlock) -> list[Output]:
+        """Take a block in; the same as `add` of each of its items."""
+        topics, count, outputs = frozenset(self._topics), len(self._batches), list[Output]()
+        self._block = queue = BlockQueue(block, block.usual_on(topics, count), self._batches, self._together)
+        self.read += queue.count
+        for line, item in block.items_beside(topics, count):
+            outputs += self._up_to(queue, line)
+            if (partition := self._concerned(item)) is not None:
+                queue.hand_over(partition, line)
+                outputs += self.add(item)
+                queue.expect(partition)
+        outputs += self._up_to(queue, len(block))
+        queue.hand_over_all(len(block))
+        self._block = None
+        return outputs
+
+    def _up_to(self, queue: BlockQueue, line: int) -> list[Output]:
+        """Apply the batches that are full before a line of the block."""
+        outputs = list[Output]()
+        while (partition := queue.full_before(line)) is not None:
+            outputs += self._apply(partition)
+            queue.expect(partition)
+        return outputs
+
+    def _concerned(self, item: Item) -> int | None:
+        """The partition for which an item means something."""
+        if isinstance(item, TimePassed):
+            concerns = item.stage == self._name
+        else:
+            concerns = item.topic == self._internal or item.topic in self._topics
+        # One below zero, which no recorder writes, counts from the end, as in a list.
+        return item.partition % len(self._batches) if concerns else None
+
     def finish(self) -> list[Output]:
         """What comes out of the records not done yet, and of those whose copies never came."""
         outputs = [output for partition in range(len(self._batches)) for output in self._apply(partition)]
@@ -79,12 +115,12 @@ class RecordedStage:
         return outputs + self._published(self._processors[passed.partition].tick(passed.milliseconds))
 
     def _apply(self, partition: int) -> list[Output]:
-        batch, self._batches[partition] = self._batches[partition], []
+        batch, self._batches[partition] = self._batches[partition], Gathered()
         if not batch:
             return []
-        if self._share.processes > 1:  # here, so that batches end where those of one process do
-            batch = [record for record in batch if not self._is_others(record)]
-        decoded = decode_batch(self._stage, ListedRecords(batch))
+        # Others' copies are left out here, so that batches end where those of one process do.
+        records = batch.records(self._is_others if self._share.processes > 1 else None)
+        decoded = decode_batch(self._stage, records)
         mine = self._share.of(decoded, misplaced_in=(partition, len(self._batches)))
         # Even of none: whether too much waits is asked as often as in one process.
         return self._published(self._processors[partition].apply(mine))
@@ -137,10 +173,14 @@ class RecordedStage:
     def _forward(self, count: int) -> list[Output]:
         """Forward the records that wait longest to where they belong."""
         outputs = []
+        if self._block is not None:
+            self._block.hand_over_all(self._block.reached)
         for origin in list(self._waiting)[:count]:
             copy = self._waiting.pop(origin)
             self._forwarded[origin.partition] = max(self._forwarded[origin.partition], origin.offset + 1)
             self._batches[copy.partition].append(copy)
         for partition in range(len(self._batches)):
             outputs += self._apply(partition)
+            if self._block is not None:
+                self._block.expect(partition)
         return outputs

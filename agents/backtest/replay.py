@@ -20,7 +20,19 @@ from agents.backtest.lane import Lane
 from agents.backtest.recorded import RecordedStage
 from agents.backtest.result import BacktestResult, as_objects, in_source_order, in_time_order
 from agents.backtest.share import ALL, Share
-from agents.backtest.sources import EventLike, Item, LineRecords, Source, SourceRecord, TimePassed, records_of
+from agents.backtest.sources import (
+    EventLike,
+    Item,
+    LineRecords,
+    Many,
+    RecordedLines,
+    RecordingBlock,
+    Source,
+    SourceError,
+    SourceRecord,
+    TimePassed,
+    records_of,
+)
 from agents.monitor.stage import MonitorStage
 from agents.retrain.budget import RetrainCandidate
 from agents.retrain.stage import RetrainStage
@@ -146,13 +158,27 @@ def monitor(
     if isinstance(events, Source) and events.size >= _WORTH_LOADING:
         for stage in stages if recorded is not None else stages[:1]:  # else one decodes for all
             stage.hasten(_LOADING_SECONDS)
-    if recorded is not None and MonitorStage.name in recorded.ordered_by:
-        return _as_recorded(
-            [RecordedStage(stage, recorded, each, share) for stage, each in zip(stages, observers, strict=True)],
-            events,
-        )
-    lanes = [_lane(*each, share) for each in zip(stages, settings, observers, strict=True)]
-    return _in_lanes(lanes, _batches(events))
+    many: Iterable[EventLike | Item | Many] = events
+    if isinstance(events, Source) and _is_worth_blocks(events):
+        many = events.batches()
+    try:
+        if recorded is not None and MonitorStage.name in recorded.ordered_by:
+            return _as_recorded(
+                [RecordedStage(stage, recorded, each, share) for stage, each in zip(stages, observers, strict=True)],
+                many,
+            )
+        lanes = [_lane(*each, share) for each in zip(stages, settings, observers, strict=True)]
+        return _in_lanes(lanes, _batches(many))
+    except SourceError:
+        if recorded is not None and many is not events:
+            for _ in events:  # raises for the first line that is none of a recording, and names it
+                pass
+        raise
+
+
+def _is_worth_blocks(source: Source) -> bool:
+    """Whether to read a source many lines at a time: of a recording, what does so is to be loaded first."""
+    return source.recorded is None or source.size >= _WORTH_LOADING
 
 
 def _lane(stage: MonitorStage, settings: Settings, observer: Observer | None, share: Share) -> Lane:
@@ -161,13 +187,18 @@ def _lane(stage: MonitorStage, settings: Settings, observer: Observer | None, sh
     return Lane(stage, patience // timedelta(milliseconds=1), observer, bool(idle), share)
 
 
-def _as_recorded(stages: Sequence[RecordedStage], events: Iterable[EventLike | Item]) -> list[Findings]:
+def _as_recorded(stages: Sequence[RecordedStage], events: Iterable[EventLike | Item | Many]) -> list[Findings]:
     """What the stages find in a recording that is ordered by their cuts."""
     findings, latest_ms = [Findings() for _ in stages], 0
     for item in records_of(events):
         # The many are told at a glance.
         if type(item) is not SourceRecord and isinstance(item, LineRecords):
             raise TypeError("expected the records of a recording, got lines")
+        if isinstance(item, RecordingBlock):
+            for found, stage in zip(findings, stages, strict=True):
+                found.keep(stage.add_block(item))
+            latest_ms = max(latest_ms, item.latest())
+            continue
         for found, stage in zip(findings, stages, strict=True):
             if said := stage.add(item):
                 found.keep(said)
@@ -200,21 +231,21 @@ def _in_lanes(lanes: Sequence[Lane], batches: Iterable[RecordBatch]) -> list[Fin
 
 def _together(records: RecordBatch, most: int) -> int:
     """How many of the records to apply together: `most`, but of long ones no more bytes than that usually is."""
-    if not isinstance(records, LineRecords):
+    if not isinstance(records, LineRecords | RecordedLines):
         return most
     return max(min(most, len(records) * most * _USUAL_BYTES // max(records.size, 1)), 1)
 
 
-def _batches(events: Iterable[EventLike | Item]) -> Iterator[RecordBatch]:
+def _batches(events: Iterable[EventLike | Item | Many]) -> Iterator[RecordBatch]:
     """The records, many at a time. Ticks count only where a recording is in the order of its cuts."""
     batch, size = list[Record](), 0
-    for item in records_of(events.batches() if isinstance(events, Source) else events):
-        if isinstance(item, LineRecords):
+    for item in records_of(events):
+        if isinstance(item, LineRecords | RecordingBlock):
             if batch:
                 yield ListedRecords(batch)
                 batch, size = [], 0
-            if item:
-                yield item
+            if lines := item.records() if isinstance(item, RecordingBlock) else item:
+                yield lines
         elif not isinstance(item, TimePassed):
             batch.append(item)
             size += len(item.value or b"")

@@ -7,7 +7,8 @@ gives a `SourceRecord` for each event (in a recording also `TimePassed`), one at
 
 from __future__ import annotations
 
-from agents.backtest.sources.events import UNNAMED, EventLike, records_of
+from agents.backtest.sources.blocks import RecordedLines, RecordingBlock
+from agents.backtest.sources.events import UNNAMED, EventLike, Many, records_of
 from agents.backtest.sources.layouts import LAYOUTS
 from agents.backtest.sources.lines import LineRecords, read_lines
 from agents.backtest.sources.mapping import ColumnMapping, parse_mapping
@@ -22,7 +23,10 @@ __all__ = [
     "EventLike",
     "Item",
     "LineRecords",
+    "Many",
     "Recorded",
+    "RecordedLines",
+    "RecordingBlock",
     "Source",
     "SourceError",
     "SourceRecord",

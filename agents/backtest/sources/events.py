@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from agents.backtest.sources.blocks import RecordingBlock
 from agents.backtest.sources.lines import LineRecords
 from agents.recording.items import Item, SourceRecord, TimePassed
 from schemas.message import Message
@@ -18,18 +19,22 @@ EventLike = Message | Mapping[str, object] | str | bytes | Record
 UNNAMED = "events"
 
 
-def records_of(events: Iterable[EventLike | Item | LineRecords]) -> Iterator[Record | TimePassed | LineRecords]:
+#: Many records that are in one text.
+Many = LineRecords | RecordingBlock
+
+
+def records_of(events: Iterable[EventLike | Item | Many]) -> Iterator[Record | TimePassed | Many]:
     """Events of any accepted kind as records: topic "events", partition 0, and the event's number, from 1.
 
-    Records, lines and ticks pass through as they are. Raises TypeError for a value of another kind; what is wrong
-    *inside* an event is found later, by the stage, and becomes a dead letter.
+    Records, many or one, and ticks pass through as they are. Raises TypeError for a value of another kind; what is
+    wrong *inside* an event is found later, by the stage, and becomes a dead letter.
     """
     for number, event in enumerate(events, start=1):
         if type(event) is SourceRecord:  # the many, told at a glance
             yield event
         elif isinstance(event, Message | Mapping | str | bytes):
             yield SourceRecord(UNNAMED, 0, number, 0, None, _encoded(event))
-        elif isinstance(event, TimePassed | LineRecords) or (hasattr(event, "value") and hasattr(event, "headers")):
+        elif isinstance(event, TimePassed | Many) or (hasattr(event, "value") and hasattr(event, "headers")):
             yield event
         else:
             raise TypeError(f"event {number}: expected a message, a dict, JSON or a record, got {type(event).__name__}")

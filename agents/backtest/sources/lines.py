@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from sys import getrefcount
-from typing import BinaryIO, Final, overload
+from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def read_line_batches(path: Path) -> Iterator[LineRecords]:
     """The records of `read_lines`, many at a time. Raises SourceError as it does."""
     number = 0
     try:
-        for text in _whole_lines(path):
+        for text in whole_lines(path):
             ends = ends_of_lines(text)
             if len(ends):
                 numbers, lines = _lines_in(text, ends, number)
@@ -78,14 +78,17 @@ def read_line_batches(path: Path) -> Iterator[LineRecords]:
         raise SourceError(f"{path}: cannot be read: {problem.strerror or problem}") from None
 
 
-def _whole_lines(path: Path) -> Iterator[Bytes]:
-    """What is in a file, cut between lines, each piece with `PADDING` after it; of a long line only the beginning."""
+def whole_lines(path: Path, may_be_cut_short: bool = False) -> Iterator[Bytes]:
+    """What is in a file, cut between lines, each piece with `PADDING` after it; of a long line only the beginning.
+
+    Of a file that `may_be_cut_short` a last line without an end is left out.
+    """
     rest, buffers = np.empty(0, np.uint8), _Buffers()
     with open_bytes(path) as file:
         while True:
             text = buffers.get(len(rest) + CHUNK + len(PADDING))
             text[: len(rest)] = rest
-            read = file.readinto(text[len(rest) : len(rest) + CHUNK].data)  # type: ignore[attr-defined]
+            read = _read_into(text[len(rest) : len(rest) + CHUNK].data, file, may_be_cut_short)
             if not read:
                 break
             end = len(rest) + read
@@ -96,9 +99,22 @@ def _whole_lines(path: Path) -> Iterator[Bytes]:
             else:
                 rest = rest[: MAX_SIZE + 2]
             del text
-    if len(rest):
+    if len(rest) and not may_be_cut_short:
         text[len(rest)] = _BREAK  # it ends here
         yield _padded(text, len(rest) + 1)
+
+
+def _read_into(buffer: memoryview, file: Any, may_be_cut_short: bool) -> int:
+    """Fill a buffer, as far as the file goes; how many bytes that were."""
+    if not may_be_cut_short:
+        return int(file.readinto(buffer))
+    read = 0
+    try:  # piece by piece, for what raises gives nothing of what it has read
+        while read < len(buffer) and (some := file.readinto1(buffer[read:])):
+            read += some
+    except CutShort:
+        pass
+    return read
 
 
 class _Buffers:

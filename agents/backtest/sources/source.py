@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from agents.backtest.sources.blocks import RecordingBlock, read_recording_blocks
 from agents.backtest.sources.csv_file import read_csv
 from agents.backtest.sources.inference_logs import predictions_of
 from agents.backtest.sources.layouts import LAYOUTS
@@ -18,11 +19,13 @@ from agents.recording.files import parts_of
 from agents.recording.format import Header
 from agents.recording.items import Item, Recorded, SourceError
 from schemas.inference_logs import IDS
+from schemas.kernel import COMPILED
 from streams.security import Security
 
 KAFKA = "kafka://"
 
 R = TypeVar("R")
+B = TypeVar("B")
 
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES: dict[str, Callable[[Path, ColumnMapping], Iterator[Item]]] = {
@@ -46,7 +49,7 @@ class Source:
         name: str,
         items: Callable[[], Iterator[Item]],
         recorded: Recorded | None = None,
-        batches: Callable[[], Iterator[Item | LineRecords]] | None = None,
+        batches: Callable[[], Iterator[Item | LineRecords | RecordingBlock]] | None = None,
         grows: bool = False,
         size: int = 0,
     ) -> None:
@@ -56,8 +59,11 @@ class Source:
     def __iter__(self) -> Iterator[Item]:
         return self._items()
 
-    def batches(self) -> Iterator[Item | LineRecords]:
-        """The same, with many lines at a time where they cost less together."""
+    def batches(self) -> Iterator[Item | LineRecords | RecordingBlock]:
+        """The same, with many lines at a time where they cost less together: those of a recording only with numba.
+
+        Where a line is none of a recording, iterating raises the SourceError that says so; this may raise another.
+        """
         return self._batches()
 
 
@@ -98,8 +104,8 @@ def open_source(
     if any(headers.values()):  # a recorder may have been killed before it wrote into its next file
         files = [file for file in files if begins.get(file) != b""]
     read_all, recorded = partial(_read, files, headers, mapping), _recorded(str(spec), files, headers)
-    batches, size = partial(read_all, read_line_batches), sum(map(_size, begins))
-    return Source(str(spec), lambda: read_all(read_lines), recorded, batches, size=size)
+    batches, size = partial(read_all, read_line_batches, _in_blocks), sum(map(_size, begins))
+    return Source(str(spec), lambda: read_all(read_lines, _one_by_one), recorded, batches, size=size)
 
 
 def _read(
@@ -107,15 +113,24 @@ def _read(
     headers: Mapping[Path, Header | None],
     mapping: ColumnMapping,
     read_plain: Callable[[Path], Iterator[R]],
-) -> Iterator[Item | R]:
+    read_recorded: Callable[[Path, Header], Iterator[B]],
+) -> Iterator[Item | R | B]:
     for file in files:
         read = _TABLES.get(_extension(file))
         if read is not None:
             yield from read(file, mapping)
-        elif headers[file] is None:
+        elif (header := headers[file]) is None:
             yield from read_plain(file)
         else:
-            yield from read_recording(file)
+            yield from read_recorded(file, header)
+
+
+def _one_by_one(file: Path, header: Header) -> Iterator[Item]:
+    return read_recording(file)
+
+
+def _in_blocks(file: Path, header: Header) -> Iterator[Item | RecordingBlock]:
+    return read_recording_blocks(file, sorted(header.topics)) if COMPILED else read_recording(file)
 
 
 def _size(file: Path) -> int:
