@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,9 @@ from agents.monitor.stage import MonitorStage
 from agents.recording.format import Header, Positions, header_line, item_line, positions_line
 from agents.recording.items import Item, SourceRecord, TimePassed
 from schemas.kernel import COMPILED
+from streams.partitioner import partition_of
 from streams.records import Record
+from tests.backtest.events import metrics
 from tests.backtest.test_batches import COLUMNS, IDLE, QUICK, one_after_the_other, recordings, told
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="blocks are read by kernels, which need numba")
@@ -107,6 +110,7 @@ def usual_of(block: RecordingBlock) -> list[tuple[str, int, int, bytes]]:
     return told
 
 
+@example(WRITTEN, [], 10_000)
 @example([USUAL % VALUE], [(42, b"0" * 20)], 10_000)
 @given(
     st.lists(st.sampled_from([*WRITTEN, *DAMAGED, USUAL % VALUE]), max_size=5),
@@ -147,7 +151,7 @@ def test_what_is_told_of_usual_lines_is_what_they_say(
 @given(
     recordings(),
     st.lists(st.tuples(st.integers(0, 50), st.sampled_from(WRITTEN)), max_size=8),
-    st.lists(st.tuples(st.integers(0, 50), st.sampled_from(DAMAGED)), max_size=2) | st.just([]),
+    st.sampled_from([*[b""] * 30, *DAMAGED]),
     st.sampled_from([QUICK, IDLE]),
     st.sampled_from([(1, 2), (7, 2), (7, 100), (64_000, 500_000)]),
     st.sampled_from([(100, ""), (1_000, ".gz"), (3_000, ".zst"), (2**20, "")]),
@@ -158,7 +162,7 @@ def test_what_comes_out_of_a_recording_does_not_depend_on_blocks(
     folder: Path,
     source: Source,
     more: list[tuple[int, bytes]],
-    damaged: list[tuple[int, bytes]],
+    damaged: bytes,
     rules: object,
     sizes: tuple[int, int],
     written: tuple[int, str],
@@ -166,7 +170,7 @@ def test_what_comes_out_of_a_recording_does_not_depend_on_blocks(
     end: bytes,
 ) -> None:
     content = [item_line(item) for item in source]
-    for at, line in more + damaged:
+    for at, line in [*more, (20, damaged)]:
         content.insert(at, line)
     chunk, packed = written
     file = folder / f"recording.jsonl{packed}"
@@ -181,6 +185,20 @@ def test_what_comes_out_of_a_recording_does_not_depend_on_blocks(
             if ordered:
                 in_turn = outcome(file, rules, columns=COLUMNS, in_processes=one_after_the_other, processes=2)
                 assert in_turn == one_by_one
+
+
+def test_time_passes_after_the_lines_before_it(tmp_path: Path) -> None:
+    items = list[Item]()
+    for offset, model in enumerate("ad"):
+        beat = json.dumps(metrics(0, 0.9, model) | {"type": "heartbeat"}).encode()
+        items.append(SourceRecord("metrics", partition_of(model, 2), offset, 0, None, beat))
+    items += [TimePassed("monitor", number, 61_000) for number in range(2)]
+    file = tmp_path / "ticks.jsonl"
+    file.write_bytes(header(ordered=True) + b"".join(map(item_line, items)))
+    one_by_one = outcome(file, QUICK)
+    assert len(json.loads(one_by_one)["alerts"]) == 2
+    with cut_into(2**20):
+        assert outcome(file, QUICK) == one_by_one
 
 
 def outcome(file: Path, rules: object, **more: object) -> str:
