@@ -23,6 +23,7 @@ from streams.batch import Batch
 from streams.cuts import RunLog, cut_record, without_cuts
 from streams.origin import INTERNAL
 from streams.outbox import Outbox
+from streams.positions import POSITIONS_KEY, encode_positions
 from streams.processor import Processor
 from streams.records import Forward, Output
 from streams.settings import EngineSettings
@@ -183,6 +184,7 @@ class PartitionOwner(Generic[S]):
             records, offsets = self._unsaved, dict(self.expected)
             commit = Commit(self.processor.take_touched(), self._outputs, self._events)
             cut = cut_record(self._stage.name, self.partition, self._runs.take(), _now())
+            self._table.partition(self.partition)[POSITIONS_KEY] = encode_positions(offsets)
             self._outputs, self._events, self._unsaved, self._dirty = [], [], 0, False
             self._room.set()
             store, clock = self._table.store, asyncio.get_running_loop().time

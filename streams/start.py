@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,9 +25,12 @@ from streams.identity import (
 )
 from streams.origin import INTERNAL
 from streams.outbox import Outbox
+from streams.positions import POSITIONS_KEY, behind, decode_positions, told
 from streams.records import Output
 from streams.settings import EngineSettings
 from streams.store import OverlayStore, PartitionTable
+
+log = logging.getLogger(__name__)
 
 #: Offsets that a partition's last checkpoint leaves unread in its internal topic: its own cut and commit marker.
 OWN_OFFSETS = 2
@@ -85,7 +89,8 @@ class Beginning:
         check_same(known, self._topics, [self._changelog], f"Remove {folder} to restore from the topic as it is now")
 
     async def positions(self, outbox: Outbox, store: OverlayStore, state: PartitionTable) -> dict[TP, int]:
-        """The committed offsets; where there is none yet, the topic's beginning, committed before anything is read.
+        """The committed offsets, or the state's own where they are later; where there is none yet, the topic's
+        beginning, committed before anything is read.
 
         Raises `StateMismatch` where state and offsets do not belong together.
         """
@@ -96,6 +101,7 @@ class Beginning:
         by_topic = {tp.topic: offset for tp, offset in committed.items()}
         where = f"{self._settings.group(self._stage)} [{self._partition}]"
         check_complete(known, lambda: len(state) > 0, by_topic, where, self._changelog)
+        committed |= self._ahead(committed, decode_positions(state.get(POSITIONS_KEY)))
         await self._check_ends(committed)
         if missing := [tp for tp, offset in committed.items() if offset is None]:
             committed |= await self._begin(missing, outbox, store)
@@ -110,6 +116,13 @@ class Beginning:
         """What is not there any more at these positions."""
         starts = await self._consumer.earliest_offsets(*positions)
         return [Loss(tp, at, starts[tp]) for tp, at in positions.items() if starts[tp] > at]
+
+    def _ahead(self, committed: Mapping[TP, int | None], kept: Mapping[str, int]) -> dict[TP, int]:
+        """Where the state is ahead of the group's offsets, its own. Without transactions outputs may be missing yet."""
+        if self._settings.delivery != "exactly_once" or not (tps := behind(committed, kept)):
+            return {}
+        log.warning("%s", told(self._stage, tps, committed, kept))
+        return {tp: kept[tp.topic] for tp in tps}
 
     async def _check_ends(self, committed: Mapping[TP, int | None]) -> None:
         ends = await self._consumer.highwaters(*committed)

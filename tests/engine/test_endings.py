@@ -87,7 +87,7 @@ async def test_a_late_commit_of_the_former_owner_does_not_write_what_the_next_on
     assert on_disk(app) == (0, 0)
     outbox.gate.set()
     await running
-    assert on_disk(app) == (2, 7)  # the state, and the format of the table
+    assert on_disk(app) == (3, 7)  # the state, the positions, and the format of the table
 
 
 async def test_a_batch_that_raises_half_way_reaches_no_checkpoint(app: StageApp) -> None:

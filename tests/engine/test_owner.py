@@ -117,7 +117,7 @@ async def test_rocksdb_holds_committed_state_only(app: StageApp) -> None:
     assert stored(app).count == 0
     await owner.checkpoint()
     assert stored(app).count == 4
-    assert table_of(app).store.position(0) == 2  # the state, and the format of the table
+    assert table_of(app).store.position(0) == 3  # the state, the positions, and the format of the table
 
 
 async def test_offsets_state_and_outputs_are_those_of_one_moment(app: StageApp) -> None:
