@@ -1,4 +1,4 @@
-"""Up to where a partition's inputs are in its state: kept with the state, not with the group's offsets alone. Pure.
+"""Up to where a partition's inputs are in its state: kept with the state, not with the group's offsets alone.
 
 A checkpoint commits state and offsets in one transaction, but they come back on two ways. A broker that was killed may
 tell, for a while after its start, offsets that a group committed minutes before (seen with Kafka 4.1: its coordinator
