@@ -41,6 +41,11 @@ class ExpiringHead(msgspec.Struct, array_like=True):
     oldest: int = 0
     open: list[tuple[int, str]] = msgspec.field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, also when it is decoded, if more is gone than there ever was."""
+        if not 0 <= self.gone <= self.pushed:
+            raise ValueError(f"expected at most {self.pushed} gone, got {self.gone}")
+
     def __len__(self) -> int:
         return self.pushed - self.gone
 

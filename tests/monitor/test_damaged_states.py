@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from agents.monitor.joining import Waiting
 from agents.monitor.state import FORMAT, decode_state, encode_state
 from streams.panes import LARGEST, WindowHead
 from tests.monitor.driving import CALM, Driven, accuracies, small
@@ -32,3 +33,11 @@ def test_a_state_that_is_nested_too_deeply_is_refused(written: bytes) -> None:
     data = FORMAT + b"\xdc" + (len(fields) + 1).to_bytes(2, "big") + b"".join(fields) + deep
     with pytest.raises(ValueError, match="nested too deeply"):
         decode_state(data)
+
+
+def test_more_gone_than_there_ever_was_is_refused(written: bytes) -> None:
+    state = decode_state(written)
+    state.waiting = Waiting()
+    state.waiting.queue.gone = 1
+    with pytest.raises(ValueError, match="at most 0 gone, got 1"):
+        decode_state(encode_state(state))
