@@ -237,8 +237,6 @@ class PartitionOwner(Generic[S]):
             return  # the overlay may be another owner's by now
         self.is_open = False
         self._table.store.drop(self.partition)
-        if self._processor is not None:
-            self._processor.close()
         for listener in self._listeners:
             listener.closed(self.partition)
         self._outputs, self._events = [], []

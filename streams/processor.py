@@ -22,7 +22,6 @@ from streams.parts import Parts, Table
 from streams.records import Forward, ListedRecords, Output, Record, RecordBatch
 from streams.run import EventRun, Undecoded
 from streams.stage import Compact, Event, Input, Stage, Tick
-from streams.state_cache import StateCache
 
 S = TypeVar("S")
 
@@ -69,7 +68,6 @@ class Processor(Generic[S]):
         self._queue: list[tuple[int, str]] = []
         self._given_up: dict[str, int] = {}
         self._touched: set[str] = set()
-        self._known: StateCache[S] | None = StateCache() if stage.reuses_states else None
         self._open()
 
     def _open(self) -> None:
@@ -111,12 +109,6 @@ class Processor(Generic[S]):
     def _load(self, key: str, name: bytes, parts: Parts) -> S:
         data = self._table.get(name)
         return self._stage.new_state(key, parts) if data is None else self._stage.decode_state(key, data, parts)
-
-    def close(self) -> None:
-        """Forget what the table may not hold any more: nothing is to be processed after that."""
-        if self._known is not None:
-            self._known.close()
-            self._known = None
 
     def take_touched(self) -> set[str]:
         """The keys whose state changed since this was last asked."""
@@ -245,12 +237,9 @@ class Processor(Generic[S]):
             raise TooManyFailures(f"{self._failures} steps in a row failed; the last: {reason}")
 
     def _step(self, key: str, inputs: Sequence[Input]) -> Sequence[Output | Forward]:
-        name, cache = key.encode(), self._known
-        if cache is None or (known := cache.take(key)) is None:
-            parts = self._parts(name)
-            known = self._load(key, name, parts), parts
-        before, parts = known
-        state, outputs = self._stage.step(before, inputs)
+        name = key.encode()
+        parts = self._parts(name)
+        state, outputs = self._stage.step(self._load(key, name, parts), inputs)
         # Whatever may raise comes first: a step that did not succeed must leave nothing behind.
         data, deadline = self._stage.encode_state(state), self._stage.deadline(state)
         parts.write()
@@ -258,8 +247,6 @@ class Processor(Generic[S]):
             self._delete(name)
         else:
             self._table[name] = data
-            if cache is not None:
-                cache.keep(key, state, parts, len(data))
         self._wait(key, None if data is None else deadline)
         self._touched.add(key)
         self._failures = 0

@@ -2,8 +2,8 @@
 
     step(state, inputs) -> (state, outputs)
 
-Live worker, replay and backtest run the same steps. A step may change the state object it is given (nobody else has
-it), but reads no clock, no randomness and no I/O: everything it knows is in `state` and `inputs`.
+Live worker, replay and backtest run the same steps. A step may change the state object it is given (the engine decodes
+it anew from bytes), but reads no clock, no randomness and no I/O: everything it knows is in `state` and `inputs`.
 """
 
 from __future__ import annotations
@@ -60,14 +60,6 @@ class Stage(Protocol[S]):
     @property
     def topics(self) -> tuple[str, ...]:
         """Input topics without prefix; the stage's own internal topic is read too and not named here."""
-        ...
-
-    @property
-    def reuses_states(self) -> bool:
-        """Whether a step may be given the state that the step before returned, rather than one decoded from its bytes.
-
-        It must not tell the two apart then, and no output may refer to what a later step changes.
-        """
         ...
 
     def decode(self, value: bytes | None, headers: Headers) -> Message | Compact | None:

@@ -70,7 +70,6 @@ class MonitorStage:
 
     name = STAGE
     topics: tuple[str, ...] = ("metrics",)
-    reuses_states = True
 
     def __init__(self, settings: Settings, baselines: Baselines | None = None) -> None:
         """`baselines`: what series begin with (`agents.backtest.baselines` reads them); they are no inputs."""

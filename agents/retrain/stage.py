@@ -48,7 +48,6 @@ class RetrainStage:
 
     name = STAGE
     topics: tuple[str, ...] = ("drift",)
-    reuses_states = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -55,7 +55,6 @@ class TunerStage:
 
     name = STAGE
     topics = ("retrain", "models")
-    reuses_states = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

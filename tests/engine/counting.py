@@ -33,7 +33,6 @@ class SummingStage:
 
     name = "summing"
     topics = ("metrics",)
-    reuses_states = True
 
     def decode(self, value: bytes | None, headers: Headers) -> Message:
         try:
