@@ -16,7 +16,6 @@ for Computing the Sample Variance", 1983). Every number follows from (number of 
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +23,10 @@ from typing import Final, Self
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from streams.panes import (
     PANE,
-    WELL_CONDITIONED,
     Floats,
     WindowHead,
     append,
@@ -40,14 +38,19 @@ from streams.panes import (
     panes_of,
 )
 from streams.parts import MemoryTable, Parts
+from streams.window_sums import (
+    Counts,
+    lower_median,
+    lower_medians,
+    mean_and_std,
+    running_sums,
+    running_sums_of_rows,
+    two_pass,
+)
 
 __all__ = ["CountWindow", "Floats", "Pushed", "Summary", "WindowHead"]
 
-Counts = NDArray[np.int64]
-
-_LARGEST: Final = float(np.finfo(np.float64).max)
 _EMPTY: Final = np.empty(0)
-_FEW: Final = 4096
 
 _VERSION: Final = 1
 #: Version, size, values ever pushed, level; then the newest values as little-endian doubles.
@@ -168,7 +171,7 @@ class CountWindow:
             at = end
         for index in np.flatnonzero(np.isnan(pushed.std)):
             # Depends on this window's values alone, so it is the same in every batch.
-            pushed.mean[index], pushed.std[index] = _two_pass(pushed.values(int(index)))
+            pushed.mean[index], pushed.std[index] = two_pass(pushed.values(int(index)))
         self._settle()
         load_trailing(head, self._panes)
         return pushed
@@ -187,7 +190,7 @@ class CountWindow:
             new = new[last:]
         if len(new):
             self._begin(new)
-            self._append(new, *_sums(new, head.level, head.total, head.squares))
+            self._append(new, *running_sums(new, head.level, head.total, head.squares))
         self._settle()
         head.trailing = b""
 
@@ -195,7 +198,7 @@ class CountWindow:
         """Take in values that belong into one block; the statistics after each."""
         head = self.head
         self._begin(part)
-        total, squares = _sums(part, head.level, head.total, head.squares)
+        total, squares = running_sums(part, head.level, head.total, head.squares)
         measured = self._measured(total[1:], squares[1:])
         self._append(part, total, squares)
         return measured
@@ -206,14 +209,14 @@ class CountWindow:
         former = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
         filled = np.concatenate((former, new, np.zeros(-len(new) % head.size)))  # the zeros are not looked at
         before, rows = filled[: -head.size].reshape(-1, head.size), filled[head.size :].reshape(-1, head.size)
-        levels = _lower_medians(before)
-        back, back_squares = _sums_of_rows(before[:, ::-1], levels)
-        total, squares = _sums_of_rows(rows, levels)
+        levels = lower_medians(before)
+        back, back_squares = running_sums_of_rows(before[:, ::-1], levels)
+        total, squares = running_sums_of_rows(rows, levels)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             sums = total[:, 1:] + back[:, -2::-1]
             sums_of_squares = squares[:, 1:] + back_squares[:, -2::-1]
         count = np.array(head.size)
-        mean, std = _statistics(sums, sums_of_squares, count, levels[:, np.newaxis])
+        mean, std = mean_and_std(sums, sums_of_squares, count, levels[:, np.newaxis])
         place = len(new) - (len(rows) - 1) * head.size
         head.level, head.total, head.squares = float(levels[-1]), float(total[-1, place]), float(squares[-1, place])
         kept = whole - 2 * head.size  # the panes of those before would be written over
@@ -230,12 +233,12 @@ class CountWindow:
             head.level = float(new[0])
         elif head.place == 0:
             block = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
-            self._begin_block(block, _lower_median(block))
+            self._begin_block(block, lower_median(block))
 
     def _begin_block(self, former: Floats, level: float) -> None:
         head = self.head
         head.level, head.total, head.squares = level, 0.0, 0.0
-        self._backward = _sums(former[::-1], level, 0.0, 0.0)
+        self._backward = running_sums(former[::-1], level, 0.0, 0.0)
 
     def _settle(self) -> None:
         """Keep what later pushes need of the former block, if one ended."""
@@ -258,7 +261,7 @@ class CountWindow:
             more, more_squares = self._suffixes(place + 1, len(total))
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
                 total, squares, count = total + more, squares + more_squares, np.full(len(total), head.size)
-        return count, *_statistics(total, squares, count, head.level)
+        return count, *mean_and_std(total, squares, count, head.level)
 
     def _suffixes(self, first: int, count: int) -> tuple[Floats, Floats]:
         """Sums over the former block from each of `count` places on, the first of which is `first`."""
@@ -270,7 +273,7 @@ class CountWindow:
             return np.zeros(count), np.zeros(count)
         end = min((last // PANE + 1) * PANE, head.size)
         inside = load(head, head.pushed // head.size - 1, first, end, self._panes)
-        total, squares = _sums(inside[::-1], head.level, *following(self._panes, last // PANE))
+        total, squares = running_sums(inside[::-1], head.level, *following(self._panes, last // PANE))
         places = slice(end - first - count + 1, end - first + 1)
         return total[places][::-1], squares[places][::-1]
 
@@ -288,8 +291,8 @@ class CountWindow:
             more, more_squares = self._suffixes(head.place, 1)
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
                 total, squares = total + more, squares + more_squares
-        means, stds = _statistics(total, squares, np.array([count]), head.level)
-        mean, std = _two_pass(inside) if np.isnan(stds[0]) else (float(means[0]), float(stds[0]))
+        means, stds = mean_and_std(total, squares, np.array([count]), head.level)
+        mean, std = two_pass(inside) if np.isnan(stds[0]) else (float(means[0]), float(stds[0]))
         return Summary(count, mean, std, float(inside.min()), float(inside.max()))
 
     def quantiles(self, probabilities: Sequence[float]) -> list[float]:
@@ -336,7 +339,7 @@ class CountWindow:
             self._settle()
         if place:
             rest = values[len(values) - place :]
-            self._append(rest, *_sums(rest, level, 0.0, 0.0))
+            self._append(rest, *running_sums(rest, level, 0.0, 0.0))
 
 
 def _finite(values: ArrayLike) -> Floats:
@@ -344,72 +347,3 @@ def _finite(values: ArrayLike) -> Floats:
     if new.ndim != 1 or not np.isfinite(new).all():
         raise ValueError("values: expected one dimension of finite numbers")
     return new
-
-
-def _sums(values: Floats, level: float, total: float, squares: float) -> tuple[Floats, Floats]:
-    """Running sums of deviations, and of their squares, which begin with those so far: one entry more than values.
-
-    `accumulate` adds strictly one after the other.
-    """
-    rows = np.empty((2, len(values) + 1))
-    rows[:, 0] = total, squares
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        deviations = np.subtract(values, level, out=rows[0, 1:])
-        np.multiply(deviations, deviations, out=rows[1, 1:])
-        np.add.accumulate(rows, axis=1, out=rows)
-    return rows[0], rows[1]
-
-
-def _sums_of_rows(rows: Floats, levels: Floats) -> tuple[Floats, Floats]:
-    """`_sums` of each row, with a level of its own, from nothing on."""
-    sums = np.zeros((2, len(rows), rows.shape[1] + 1))
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        deviations = np.subtract(rows, levels[:, np.newaxis], out=sums[0, :, 1:])
-        np.multiply(deviations, deviations, out=sums[1, :, 1:])
-        np.add.accumulate(sums, axis=2, out=sums)
-    return sums[0], sums[1]
-
-
-def _statistics(total: Floats, squares: Floats, count: Counts, level: float | Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation from sums of deviations; NaN stands for one whose digits are lost."""
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        shift = total / count
-        mean = level + shift
-        deviations = squares - total * shift
-        good = (deviations >= WELL_CONDITIONED * total * shift) & np.isfinite(deviations) & np.isfinite(mean)
-        std = np.sqrt(np.maximum(deviations, 0) / np.maximum(count - 1, 1))
-    return mean, np.where(good, std, np.nan)
-
-
-def _two_pass(window: Floats) -> tuple[float, float]:
-    """Mean and sample standard deviation by the corrected two-pass algorithm (Chan, Golub, LeVeque, 1983)."""
-    low, high = float(window.min()), float(window.max())
-    if low == high:
-        return low, 0.0
-    largest = max(-low, high)
-    exponent = math.frexp(largest)[1] if largest > 1e140 else 0
-    scaled = np.ldexp(window, -exponent)
-    mean = float(scaled.sum()) / len(scaled)
-    off = scaled - mean
-    squares = float((off * off).sum()) - float(off.sum()) ** 2 / len(scaled)
-    std = math.sqrt(max(squares, 0.0) / (len(scaled) - 1))
-    return min(max(_times_two_to(mean, exponent), low), high), _times_two_to(std, exponent)
-
-
-def _times_two_to(value: float, exponent: int) -> float:
-    try:
-        return math.ldexp(value, exponent)
-    except OverflowError:
-        return math.copysign(_LARGEST, value)
-
-
-def _lower_median(values: Floats) -> float:
-    """One of the values itself, for the mean of the middle two may overflow."""
-    return float(_lower_medians(values[np.newaxis])[0])
-
-
-def _lower_medians(rows: Floats) -> Floats:
-    middle = (rows.shape[1] - 1) // 2
-    # Selection is slow where many values are equal, as 0 and 1 are; sorting is vectorised, and quick for a few.
-    ordered = np.sort(rows, axis=1) if rows.shape[1] <= _FEW else np.partition(rows, middle, axis=1)
-    return ordered[:, middle]

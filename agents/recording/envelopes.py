@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from schemas.columns.columns import Integers
-from schemas.columns.scan import is_text, scan_text
+from schemas.columns.scan import one_of, scan_text
 from schemas.columns.words import MARGIN, Bytes, same_bytes
 from schemas.kernel import bare, inlined
 
@@ -57,16 +57,6 @@ def scan_count(text: Bytes, at: int, facts: Any, what: int, line: int) -> int:
 
 
 @inlined
-def topic_of(text: Bytes, begin: int, end: int, names: Bytes, begins: Any, expected: int) -> int:
-    """The number of a topic, where `expected` is looked at first; −1 if it is none of them."""
-    for turn in range(-1, len(begins) - 1):
-        number = expected if turn < 0 else turn
-        if is_text(text, begin, end, names, begins[number], begins[number + 1]):
-            return number
-    return -1
-
-
-@inlined
 def end_of_object(text: Bytes, at: int, end: int) -> int:
     """Past the bracket that closes the one at `at`, if that is before `end`, else `end`. Of what is JSON."""
     depth = 0
@@ -97,7 +87,7 @@ def scan_envelopes(text: Bytes, starts: Integers, ends: Integers, names: Bytes, 
         last = ends[line] - 1
         at = past(text, starts[line], _TOPIC)
         end_of_topic = scan_text(text, at) if at >= 0 else -1
-        found = topic_of(text, at, end_of_topic, names, begins, topic) if end_of_topic >= 0 else -1
+        found = one_of(text, at, end_of_topic, names, begins, topic) if end_of_topic >= 0 else -1
         at = past(text, end_of_topic, _PARTITION)
         at = past(text, scan_count(text, at, facts, PARTITION, line), _OFFSET)
         at = past(text, scan_count(text, at, facts, VALUE, line), _TIMESTAMP)

@@ -17,9 +17,9 @@ from agents.settings.rules import (
     ExternalDriftSettings,
     MonitorRule,
     RetrainRule,
-    TuneRule,
     WindowSettings,
 )
+from agents.settings.tune import TuneRule
 
 __all__ = [
     "AGENTS",

@@ -14,8 +14,9 @@ from agents.settings.dashboard import DashboardSettings
 from agents.settings.fields import counted, unset, written_as
 from agents.settings.inputs import InputTopic
 from agents.settings.notify import NotifyRule
-from agents.settings.rules import MonitorRule, RetrainRule, Rule, TuneRule
+from agents.settings.rules import MonitorRule, RetrainRule, Rule
 from agents.settings.security import SecuritySettings
+from agents.settings.tune import TuneRule
 from streams.duration import Duration, PositiveDuration
 from streams.settings import CHANGELOG
 

@@ -78,13 +78,22 @@ def is_text(text: Bytes, begin: int, end: int, other: Bytes, first: int, last: i
 
 
 @inlined
+def one_of(text: Bytes, begin: int, end: int, names: Bytes, begins: Any, expected: int) -> int:
+    """The number of a name among others, where `expected` is looked at first; −1 if it is none of them.
+
+    `names`: all of them one after the other; `begins`: where each begins, and the last ends.
+    """
+    for turn in range(-1, len(begins) - 1):
+        number = expected if turn < 0 else turn
+        if is_text(text, begin, end, names, begins[number], begins[number + 1]):
+            return number
+    return -1
+
+
+@inlined
 def field_of(text: Bytes, begin: int, end: int, expected: int) -> int:
     """The number of the field of this name, where `expected` is looked at first; −1 if there is none."""
-    for turn in range(-1, len(FIELD_BEGINS) - 1):
-        field = expected if turn < 0 else turn
-        if is_text(text, begin, end, FIELD_TEXT, FIELD_BEGINS[field], FIELD_BEGINS[field + 1]):
-            return field
-    return -1
+    return one_of(text, begin, end, FIELD_TEXT, FIELD_BEGINS, expected)
 
 
 @inlined
