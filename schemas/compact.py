@@ -13,8 +13,18 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
+from pydantic import TypeAdapter, ValidationError
 
-from schemas.fields import EARLIEST, EPOCH, INT64_MAX, LATEST, MAX_ITEMS, MAX_SCALAR_TEXT
+from schemas.fields import (
+    EARLIEST,
+    EPOCH,
+    INT64_MAX,
+    LATEST,
+    MAX_ITEMS,
+    MAX_SCALAR_TEXT,
+    ModelName,
+    VersionText,
+)
 from schemas.message import Message
 from schemas.metrics import Metrics, Outcomes
 from schemas.parse import Parser
@@ -35,6 +45,7 @@ _MOST_NAMES = 100_000
 
 #: As in the schema.
 _MOST_EXTRAS = 1_000
+_MODEL_NAME, _VERSION = TypeAdapter[str](ModelName), TypeAdapter[str](VersionText)
 
 
 class CompactMetrics(msgspec.Struct, tag_field="type", tag="metrics", forbid_unknown_fields=True, gc=False):
@@ -138,10 +149,10 @@ def compact_parser(parse: Parser) -> Callable[..., Message | CompactMessage]:
             message = _decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return note(parse(value, headers))
-        # What msgspec cannot check: characters of names (seen before by the schema), and that there is a number.
+        # What msgspec cannot check: characters of names (the schema does, once for each), and that there is a number.
         if (
-            message.model_name in models
-            and message.model_version in versions
+            (message.model_name in models or _is_accepted(message.model_name, _MODEL_NAME, models))
+            and (message.model_version in versions or _is_accepted(message.model_version, _VERSION, versions))
             and (message.event_id is None or message.event_id.isprintable())
             and (
                 (_all_known(message.extras, extras) if message.extras else _has_ratio(message))
@@ -154,6 +165,17 @@ def compact_parser(parse: Parser) -> Callable[..., Message | CompactMessage]:
         return message  # the schema has accepted it, and finds in it the same
 
     return compact
+
+
+def _is_accepted(name: str, field: TypeAdapter[str], known: set[str]) -> bool:
+    """Whether the schema's field takes a name; then it is known from now on, while there is room."""
+    try:
+        field.validate_python(name)
+    except ValidationError:
+        return False
+    if len(known) < _MOST_NAMES:
+        known.add(name)
+    return True
 
 
 def _all_known(names: dict[str, float], known: set[str]) -> bool:

@@ -7,19 +7,22 @@ from functools import cached_property
 from hashlib import sha256
 from importlib.util import find_spec
 from types import FunctionType
-from typing import Any, Final
+from typing import Final, Generic, ParamSpec, TypeVar
 
 import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Whether kernels are compiled; the extra `fast` brings numba.
 COMPILED: Final = find_spec("numba") is not None
 
 
-class Kernel:
+class Kernel(Generic[P, R]):
     """A function of numbers and of sequences of numbers; it may call other kernels of its module's globals."""
 
     def __init__(
-        self, function: Callable[..., Any], *, inline: bool = False, nogil: bool = False, makes_arrays: bool = True
+        self, function: Callable[P, R], *, inline: bool = False, nogil: bool = False, makes_arrays: bool = True
     ) -> None:
         """`inline`: put it into the code of its callers, which is quicker for what is short, or called in one place.
 
@@ -27,15 +30,15 @@ class Kernel:
         may have to wait that long for it. Without `makes_arrays` numba counts no references to arrays, which costs
         more than all else in loops that look at single bytes.
         """
+        self.function: Callable[P, R] = function
         if not isinstance(function, FunctionType):
             raise TypeError(f"expected a plain function, got {function!r}")
-        self.function = function
         self._options = {"inline": "always" if inline else "never", "nogil": nogil, "_nrt": makes_arrays}
         self.__doc__ = function.__doc__
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
         """Run it in the interpreter."""
-        return self.function(*arguments)
+        return self.function(*arguments, **named)
 
     @cached_property
     def digest(self) -> str:
@@ -53,7 +56,7 @@ class Kernel:
         return sha256(b"\0".join(parts)).hexdigest()[:16]
 
     @cached_property
-    def compiled(self) -> Callable[..., Any]:
+    def compiled(self) -> Callable[P, R]:
         """The same as machine code, made at the first call with each combination of types. Needs numba."""
         # Imported here, for numba takes half a second, and most workers need none of it.
         from numba import njit
@@ -68,22 +71,22 @@ class Kernel:
         # numba keeps what it compiled under this name and the date of this one file, whatever the code calls elsewhere.
         bound.__qualname__ = f"{function.__qualname__}_{self.digest}"
         try:
-            made: Callable[..., Any] = njit(cache=True, **self._options)(bound)
+            made: Callable[P, R] = njit(cache=True, **self._options)(bound)
         except RuntimeError:  # nowhere to keep a cache: a read-only installation without a home
             made = njit(**self._options)(bound)
         return made
 
 
-def inlined(function: Callable[..., Any]) -> Kernel:
+def inlined(function: Callable[P, R]) -> Kernel[P, R]:
     """A kernel that is put into the code of its callers."""
     return Kernel(function, inline=True)
 
 
-def bare(function: Callable[..., Any]) -> Kernel:
+def bare(function: Callable[P, R]) -> Kernel[P, R]:
     """A kernel that makes no arrays."""
     return Kernel(function, makes_arrays=False)
 
 
-def unlocked(function: Callable[..., Any]) -> Kernel:
+def unlocked(function: Callable[P, R]) -> Kernel[P, R]:
     """A kernel that makes no arrays and lets other threads of Python run meanwhile."""
     return Kernel(function, nogil=True, makes_arrays=False)

@@ -27,7 +27,7 @@ class Decoded:
     places: list[int] = field(default_factory=list)
     messages: list[Message | Compact] = field(default_factory=list)
     refused: dict[int, str] = field(default_factory=dict)
-    columns: list[MetricColumns] = field(default_factory=list)
+    columns: Sequence[MetricColumns] = ()
     clocks: Sequence[int] | None = None
 
     def part(self, begin: int, end: int) -> Decoded:

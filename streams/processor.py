@@ -6,12 +6,16 @@ The table it writes to holds bytes: a Faust table's partition when live, one in 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from schemas.alerts import Alert
-from schemas.columns.columns import MetricColumns
+from schemas.columns.columns import ColumnGroups, Integers, MetricColumns
 from schemas.ids import output_id
 from schemas.message import Message
 from streams.dead_letters import set_aside
@@ -37,6 +41,9 @@ FORMAT_KEY, FORMAT = b"\0format", b"2"
 
 #: The time of an alert about a tick, where the caller tells none.
 UNKNOWN_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+#: Fewer keys in columns are stepped one by one.
+FEW_KEYS = 16
 
 #: Characters that an alert keeps of what a step raised.
 MESSAGE_LENGTH = 1_000
@@ -126,15 +133,51 @@ class Processor(Generic[S]):
         outputs: list[Output | Forward] = [
             self._dead_letter(records[place], reason) for place, reason in decoded.refused.items()
         ]
-        for key, run in self._runs(decoded):
+        for key, run in self._runs(self._without_encoded(decoded)):
             home = partition_of(key, self._partitions)
             outputs += self._apply(key, run) if home == self._partition else self._send_on(key, home, run)
         return outputs
 
+    def _without_encoded(self, decoded: Decoded) -> Decoded:
+        """What is left when states were stepped as they are written, where that can be."""
+        steps, groups = self._stage.encoded_steps, decoded.columns
+        if steps is None or self._applied is not None or not isinstance(groups, ColumnGroups) or len(groups) < FEW_KEYS:
+            return decoded
+        names = [kind.model_name for kind in groups.kinds]
+        numbers, keys = self._alone(names, decoded), [name.encode() for name in names]
+        clocks = self._clocks_at(groups.places[groups.ends[numbers] - 1], decoded)
+        done = steps.step(groups, numbers, clocks, lambda some: self._table.get_many([keys[at] for at in some]))
+        if not done:
+            return decoded
+        self._table.update({keys[at]: state for at, state in done})
+        taken = {at for at, _ in done}
+        self._touched.update([names[at] for at in taken])
+        self._failures = 0
+        return replace(decoded, columns=groups.only([at for at in range(len(names)) if at not in taken]))
+
+    def _alone(self, names: Sequence[str], decoded: Decoded) -> list[int]:
+        """The numbers of groups that are at home here, and all that there is of their keys."""
+        counts, others = Counter(names), {message.model_name for message in decoded.messages}
+        return [
+            at
+            for at, name in enumerate(names)
+            if partition_of(name, self._partitions) == self._partition
+            and counts[name] == 1
+            and name not in others
+            and name not in self._given_up
+        ]
+
+    def _clocks_at(self, places: Integers, decoded: Decoded) -> Integers:
+        """The tick clock at records in their batch."""
+        if decoded.clocks is None:
+            return np.full(len(places), self._clock)
+        return np.array([decoded.clocks[place] for place in places.tolist()], np.int64)
+
     def _runs(self, decoded: Decoded) -> Iterator[tuple[str, EventRun]]:
         """The events of each key; keys in the order of their first events."""
-        if not decoded.messages and len({each.kind.model_name for each in decoded.columns}) == len(decoded.columns):
-            yield from ((each.kind.model_name, self._run_of(each, decoded)) for each in decoded.columns)
+        columns = decoded.columns
+        if not decoded.messages and len({each.kind.model_name for each in columns}) == len(columns):
+            yield from ((each.kind.model_name, self._run_of(each, decoded)) for each in columns)
         else:
             yield from self._mixed_runs(decoded).items()
 

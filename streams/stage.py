@@ -8,11 +8,11 @@ it anew from bytes), but reads no clock, no randomness and no I/O: everything it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from schemas.columns.columns import MetricColumns
+from schemas.columns.columns import ColumnGroups, Integers, MetricColumns
 from schemas.message import Message
 from streams.origin import Origin
 from streams.parts import Parts
@@ -49,6 +49,25 @@ class Compact(Protocol):
     def full(self) -> Message: ...
 
 
+class EncodedSteps(Protocol):
+    """Steps of many keys at once over their states as they are written, for keys of which each has little to say."""
+
+    def step(
+        self,
+        groups: ColumnGroups,
+        numbers: Sequence[int],
+        clocks: Integers,
+        read: Callable[[Sequence[int]], Sequence[bytes | None]],
+    ) -> Sequence[tuple[int, bytes]]:
+        """For some of the groups with these numbers, each of another key, the bytes of the key's state after it.
+
+        `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the
+        numbers of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs,
+        no changes of parts, and no deadline that is earlier than before. All others get a step of their own.
+        """
+        ...
+
+
 class Stage(Protocol[S]):
     """The contract between the engine and the logic of one stage."""
 
@@ -69,11 +88,16 @@ class Stage(Protocol[S]):
         """
         ...
 
-    def decode_columns(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]] | None:
+    def decode_columns(self, values: Sequence[bytes | None]) -> tuple[Sequence[MetricColumns], list[int]] | None:
         """What `decode` gives for records without headers, where it can be had in columns, and the places of others.
 
         None: decode each by itself.
         """
+        ...
+
+    @property
+    def encoded_steps(self) -> EncodedSteps | None:
+        """Steps without decoding states, where the stage has any (by now)."""
         ...
 
     def new_state(self, key: str, parts: Parts) -> S:

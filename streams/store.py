@@ -7,8 +7,8 @@ batch.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -74,6 +74,19 @@ class OverlayStore(Store):
         if (changes := self._frozen.get(partition)) and key in changes:
             return changes[key]
         return cast("bytes | None", self._db_for_partition(partition).get(key))
+
+    def read_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The newest values of keys; RocksDB is asked for all at once, which halves what each costs."""
+        changes = ChainMap(self._fresh[partition], self._frozen[partition])
+        found = {key: changes[key] for key in keys if key in changes}
+        others = [key for key in keys if key not in found]
+        if others:
+            found.update(zip(others, self._db_for_partition(partition).get(others), strict=True))
+        return [found[key] for key in keys]
+
+    def change_many(self, partition: int, changes: Mapping[bytes, bytes]) -> None:
+        """Set the values of keys in the open checkpoint."""
+        self._fresh[partition].update(changes)
 
     def change(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Set a key's value in the open checkpoint; None deletes it."""
@@ -153,6 +166,14 @@ class PartitionTable(MutableMapping[bytes, bytes]):
     def get(self, key: bytes, default: Any = None, /) -> Any:
         value = self._store.read(self._partition, key)
         return default if value is None else value
+
+    def get_many(self, keys: Sequence[bytes], /) -> list[bytes | None]:
+        """The values of keys, None for those that have none."""
+        return self._store.read_many(self._partition, keys)
+
+    def update(self, changes: Mapping[bytes, bytes], /) -> None:  # type: ignore[override] # of what it takes, one form
+        """Set the values of keys."""
+        self._store.change_many(self._partition, changes)
 
     def __getitem__(self, key: bytes) -> bytes:
         if (value := self._store.read(self._partition, key)) is None:

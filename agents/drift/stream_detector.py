@@ -44,7 +44,7 @@ class StreamDetector:
     #: Whether they must be errors, of which it looks for more: of a share of successes it would report the rise.
     errors_only: ClassVar[bool] = False
 
-    _kernel: ClassVar[Kernel]
+    _kernel: ClassVar[Kernel[..., Any]]
 
     def _begin(
         self, parameters: dict[str, Any], constants: Sequence[float], numbers: int, cells: int = _NO_CELLS

@@ -48,6 +48,7 @@ class RetrainStage:
 
     name = STAGE
     topics: tuple[str, ...] = ("drift",)
+    encoded_steps = None
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

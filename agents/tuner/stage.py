@@ -55,6 +55,7 @@ class TunerStage:
 
     name = STAGE
     topics = ("retrain", "models")
+    encoded_steps = None
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ class Kind:
     metrics: tuple[str, ...]
 
 
-@dataclass(slots=True)  # not frozen: one is made for each model in a batch, in half the time
+@dataclass(slots=True)  # not frozen, for it is made in half the time
 class MetricColumns:
     """Messages of one kind, at least one; not to be changed.
 
@@ -47,3 +48,42 @@ class MetricColumns:
             return None
         part = self[first:last]
         return replace(part, places=part.places - begin)
+
+
+class ColumnGroups(Sequence[MetricColumns]):
+    """The messages of a batch by kind, made into `MetricColumns` where somebody looks: there may be many kinds.
+
+    Those of `kinds[n]` are columns from `firsts[n]` to before `ends[n]` of `places`, `times` and `values`, whose rows
+    are as many as any kind has metrics, and more.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind],
+        firsts: Integers,
+        ends: Integers,
+        places: Integers,
+        times: Integers,
+        values: NDArray[np.float64],
+    ) -> None:
+        self.kinds, self.firsts, self.ends = kinds, firsts, ends
+        self.places, self.times, self.values = places, times, values
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @overload
+    def __getitem__(self, number: int) -> MetricColumns: ...
+    @overload
+    def __getitem__(self, number: slice) -> ColumnGroups: ...
+    def __getitem__(self, number: int | slice) -> MetricColumns | ColumnGroups:
+        if isinstance(number, slice):
+            return self.only(range(len(self))[number])
+        kind, part = self.kinds[number], slice(self.firsts[number], self.ends[number])
+        return MetricColumns(kind, self.places[part], self.times[part], self.values[: len(kind.metrics), part])
+
+    def only(self, numbers: Sequence[int]) -> ColumnGroups:
+        """Those of some kinds."""
+        some = np.asarray(numbers, np.int64)
+        kinds = [self.kinds[number] for number in numbers]
+        return ColumnGroups(kinds, self.firsts[some], self.ends[some], self.places, self.times, self.values)

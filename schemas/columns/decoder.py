@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from threading import Thread
 from typing import Any, Final
 
 import numpy as np
 
-from schemas.columns.columns import Integers, Kind, MetricColumns
+from schemas.columns.columns import ColumnGroups, Integers, Kind
 from schemas.columns.kinds import MOST_BYTES, gather, no_notes, place_again, scan_messages
+from schemas.columns.numbers import Doubles
 from schemas.columns.packed import PADDING, PackedValues
 from schemas.columns.scan import WIDTH
 from schemas.columns.templates import no_templates
@@ -29,7 +31,7 @@ _BACKLOG: Final = 5_000
 _WORTH_IT: Final = 100_000
 
 #: Kinds that are told apart at first, and at most; the bytes of their keys.
-_FIRST_KINDS: Final = 1_024
+_FIRST_KINDS: Final = 16_384
 _MOST_KINDS: Final = 2**18
 _BYTES_EACH: Final = 96
 
@@ -55,7 +57,7 @@ class ColumnDecoder:
         self._scan, self._gather, self._place_again = scan_messages.compiled, gather.compiled, place_again.compiled
         self.decode([_SAMPLE])  # compiles, or loads what was compiled before
 
-    def decode(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]]:
+    def decode(self, values: Sequence[bytes | None]) -> tuple[ColumnGroups, list[int]]:
         """Columns in the order of their first messages, and the places of the values that are left, ascending."""
         count = len(values)
         kinds = np.empty(count, np.int64)
@@ -72,17 +74,21 @@ class ColumnDecoder:
             kinds, self._rows, self._begins, self._keys, self._counts, present, bounds, places, times, columns
         )
         left = np.flatnonzero(kinds < 0).tolist()
-        taken, floats, ends = list[MetricColumns](), columns.view(np.float64), bounds[: found + 1].tolist()
-        for number, kind_number in enumerate(present[:found].tolist()):
-            part = slice(ends[number], ends[number + 1])
-            kind = self._kind(kind_number, values, places[part])
-            if kind is None:
-                left += places[part].tolist()
-            else:
-                taken.append(MetricColumns(kind, places[part], times[part], floats[: len(kind.metrics), part]))
-        left.sort()
+        groups, refused = self._groups(present[:found], bounds, values, places, times, columns.view(np.float64))
+        left = np.flatnonzero(kinds < 0).tolist()
         self._grow()
-        return taken, left
+        return groups, sorted([*left, *refused]) if refused else left
+
+    def _groups(
+        self, present: Integers, bounds: Integers, values: Sequence[bytes | None], places: Integers, times: Integers,
+        columns: Doubles,
+    ) -> tuple[ColumnGroups, list[int]]:  # fmt: skip
+        """The groups whose kinds are as the schema has them, and the places of the others' values."""
+        numbers, firsts = present.tolist(), bounds.tolist()
+        kinds = [self._kind(number, values, places, first) for number, first in zip(numbers, firsts, strict=False)]
+        good, some = [kind for kind in kinds if kind], np.flatnonzero([kind is not None for kind in kinds])
+        refused = [places[bounds[at] : bounds[at + 1]].tolist() for at, kind in enumerate(kinds) if kind is None]
+        return ColumnGroups(good, bounds[some], bounds[some + 1], places, times, columns), [*chain(*refused)]
 
     def _scan_all(self, values: Sequence[bytes | None], kinds: Integers) -> None:
         if isinstance(values, PackedValues):
@@ -105,10 +111,13 @@ class ColumnDecoder:
         )  # fmt: skip
         return end
 
-    def _kind(self, number: int, values: Sequence[bytes | None], places: Integers) -> Kind | None:
-        """The kind of this number, known or shown to the schema now; None if it is not as the schema has it."""
+    def _kind(self, number: int, values: Sequence[bytes | None], places: Integers, first: int) -> Kind | None:
+        """The kind of this number, known or shown to the schema now; None if it is not as the schema has it.
+
+        A message of it is at `places[first]`.
+        """
         if number not in self._kinds:
-            self._kinds[number] = self._checked(number, values[places[0]] or b"")
+            self._kinds[number] = self._checked(number, values[places[first]] or b"")
         return self._kinds[number]
 
     def _checked(self, number: int, value: bytes) -> Kind | None:
@@ -146,14 +155,16 @@ class LateColumnDecoder:
     all the same, so that who keeps up, and needs no decoder, is left alone.
     """
 
-    def __init__(self, parse: Callable[[bytes], Any], worth_it: int = _WORTH_IT) -> None:
-        """`parse` as in `ColumnDecoder`; `worth_it` is how many values that came in a backlog."""
-        self._parse, self._worth_it = parse, worth_it
+    def __init__(
+        self, parse: Callable[[bytes], Any], beside: Callable[[], None] | None = None, worth_it: int = _WORTH_IT
+    ) -> None:
+        """`parse` as in `ColumnDecoder`; `beside` loads what else a backlog is worth: `worth_it` values."""
+        self._parse, self._beside, self._worth_it = parse, beside, worth_it
         self._seen = 0
         self._loading: Thread | None = None
         self._decoder: ColumnDecoder | None = None
 
-    def decode(self, values: Sequence[bytes | None]) -> tuple[list[MetricColumns], list[int]] | None:
+    def decode(self, values: Sequence[bytes | None]) -> tuple[ColumnGroups, list[int]] | None:
         """As `ColumnDecoder.decode`; None where the values are to be decoded one by one."""
         if self._decoder is not None:
             return self._decoder.decode(values) if len(values) >= _FEW else None
@@ -175,8 +186,10 @@ class LateColumnDecoder:
             self._loading.start()
 
     def load(self) -> None:
-        """Have it from now on."""
+        """Have it from now on, and what is loaded beside it."""
         self._decoder = ColumnDecoder(self._parse)
+        if self._beside is not None:
+            self._beside()
 
 
 def _room_for(kinds: int) -> tuple[Any, Any, Any, Any, Any]:

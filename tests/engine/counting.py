@@ -33,6 +33,7 @@ class SummingStage:
 
     name = "summing"
     topics = ("metrics",)
+    encoded_steps = None
 
     def decode(self, value: bytes | None, headers: Headers) -> Message:
         try:

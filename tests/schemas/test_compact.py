@@ -36,17 +36,26 @@ def knowing() -> Parsed:
     return parser
 
 
-def test_a_name_is_shown_to_the_schema_once() -> None:
+def test_a_name_of_an_extra_is_shown_to_the_schema_once() -> None:
     shown = []
 
     def watched(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> Message:
         shown.append(value)
         return parse(value, headers)
 
-    parser, value = compact_parser(watched), json.dumps(PLAIN).encode()
+    parser, value = compact_parser(watched), json.dumps(PLAIN | {"extras": {"auc": 0.5}}).encode()
     for _ in range(3):
         assert isinstance(parser(value), CompactMetrics)
     assert shown == [value]
+
+
+@pytest.mark.parametrize("field", ["model_name", "model_version"])
+@pytest.mark.parametrize("name", ["line\u0085break", "n" * 250])
+def test_a_name_that_the_schema_refuses_is_refused_each_time(field: str, name: str) -> None:
+    parser, value = knowing(), json.dumps(PLAIN | {field: name}).encode()
+    for _ in range(2):
+        with pytest.raises(InvalidMessage, match=field):
+            parser(value)
 
 
 @pytest.mark.parametrize(

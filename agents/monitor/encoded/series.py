@@ -1,0 +1,232 @@
+"""One series (`agents.monitor.state.Series`) taking in a few values as it is written, by kernels.
+
+What is left is byte for byte what `agents.monitor.quick` leaves: the arithmetic of `streams.panes.WindowHead` and of
+`agents.drift.ZScore` is here once more, for numba. Where any of them would have more to do, the answer is −1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.drift.z_score import CONSTANT
+from agents.monitor.encoded.msgpack import (
+    BYTES_OF_DOUBLE,
+    NIL,
+    after_count,
+    after_double,
+    after_text,
+    after_value,
+    bytes_at,
+    copy,
+    count_at,
+    double_at,
+    length_at,
+    little_endian_at,
+    put_bytes_header,
+    put_count,
+    put_double,
+    put_little_endian,
+)
+from agents.monitor.state import Series
+from agents.monitor.times import MARKS
+from schemas.columns.numbers import Doubles, Words
+from schemas.columns.scan import is_text
+from schemas.columns.words import Bytes
+from schemas.kernel import bare, inlined
+from schemas.status import ModelState
+from streams.panes import PANE, WELL_CONDITIONED, WindowHead
+
+Whole = NDArray[np.int64]
+
+#: Values of one series at a time, at most.
+MOST: Final = 16
+
+#: What is asked of a series: whole numbers (truths as 0 and 1; a direction as 1, −1, or 0 for both), and others. Beside
+#: them where its metric's name, and what is watched in short, begin and end among those of all.
+SIZE, IS_MEASURED, MIN_SAMPLES, HAS_DETECTOR, DETECTOR_SAMPLES, DIRECTION, HAS_MINIMUM, OF_MEAN = range(8)
+NAME_AT, NAME_END, WATCHED_AT, WATCHED_END = range(8, 12)
+THRESHOLD, MINIMUM = range(2)
+ASKED, LIMITS = 12, 2
+
+#: Where a series' parts are that matter: fields of its window's head, and its own.
+_SIZE, _PUSHED, _LEVEL, _OPEN, _TRAILING, _AFTER, WATCHED, _PHASE, _END = range(9)
+PLACES: Final = 9
+
+#: Sums that are worked with: those of the block, then those of what follows a value in the former block.
+_TOTAL, _SQUARES, _REST, _REST_SQUARES = 0, 1, 2, 2 + MOST
+SUMS: Final = 2 + 2 * MOST
+
+_SERIES: Final = 0x90 + len(Series.__struct_fields__)
+_HEAD: Final = 0x90 + len(WindowHead.__struct_fields__)
+_BYTES: Final = 8
+_PANE_BYTES: Final = PANE * _BYTES
+_OK = np.frombuffer(ModelState.OK.value.encode(), np.uint8)
+_WARMING = np.frombuffer(ModelState.WARMING.value.encode(), np.uint8)
+
+
+@bare
+def read_series(text: Bytes, at: int, end: int, places: Whole) -> int:
+    """Note where the parts of a series are; past it, or −1 where it is none by count."""
+    if end - at < 2 or text[at] != _SERIES or text[at + 1] != _HEAD:
+        return -1
+    places[_SIZE] = at + 2
+    places[_PUSHED] = at = after_count(text, at + 2, end)
+    places[_LEVEL] = at = after_count(text, at, end)
+    for _ in range(3):
+        at = after_double(text, at, end)
+    places[_OPEN] = at
+    places[_TRAILING] = at = after_text(text, at, end)
+    places[_AFTER] = at = after_text(text, at, end)
+    for _ in range(2):
+        at = after_double(text, at, end)
+    for _ in range(2):  # its number and its base
+        at = after_count(text, at, end)
+    places[WATCHED] = at
+    places[_PHASE] = at = after_text(text, at, end)
+    at = after_text(text, at, end)
+    for _ in range(4):  # calm, level, detector, times
+        at = after_value(text, at, end)
+    if at < 0 or at >= end or text[at] != NIL:
+        return -1
+    places[_END] = at + 1
+    return at + 1
+
+
+@bare
+def is_value(text: Bytes, at: int, end: int, other: Bytes, first: int, last: int) -> bool:
+    """Whether a text as it is written is a part of another."""
+    begin = bytes_at(text, at, end)
+    return is_text(text, begin, begin + length_at(text, at), other, first, last)
+
+
+@bare
+def step_series(
+    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, out: Bytes, at: int, words: Words,
+    doubles: Doubles, sums: Doubles,
+) -> int:  # fmt: skip
+    """Write the series with the values taken in; past it, or −1 where that is not all there is to do."""
+    size, pushed, count = count_at(text, places[_SIZE]), count_at(text, places[_PUSHED]), len(values)
+    if size != asked[SIZE] or pushed <= 0 or count > size - 1 - pushed % size or pushed % size == 0:
+        return -1
+    sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
+    sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
+    opened = length_at(text, places[_OPEN])
+    if opened + _BYTES * count >= _PANE_BYTES:
+        return -1
+    level = double_at(text, places[_LEVEL], words, doubles)
+    if not asked[IS_MEASURED]:
+        _add(values, level, sums)
+    elif _turns(size, pushed, count) or not _is_calm(
+        text, places, size, pushed, level, asked, limits, values, words, doubles, sums
+    ):
+        return -1
+    at = copy(text, places[_SIZE] - 2, places[_PUSHED], out, at)
+    at = put_count(out, at, pushed + count)
+    at = copy(text, places[_LEVEL], places[_LEVEL] + BYTES_OF_DOUBLE, out, at)
+    at = put_double(out, at, sums[_TOTAL], words, doubles)
+    at = put_double(out, at, sums[_SQUARES], words, doubles)
+    at = put_bytes_header(out, at, opened + _BYTES * count)
+    at = copy(text, places[_TRAILING] - opened, places[_TRAILING], out, at)
+    for value in values:
+        at = put_little_endian(out, at, value, words, doubles)
+    if asked[IS_MEASURED]:
+        return copy(text, places[_TRAILING], places[_END], out, at)
+    return copy(text, places[_AFTER], places[_END], out, put_bytes_header(out, at, 0))
+
+
+@inlined
+def _add(values: Doubles, level: float, sums: Doubles) -> None:
+    """As `WindowHead.take_many`."""
+    for value in values:
+        deviation = value - level
+        sums[_TOTAL] += deviation
+        sums[_SQUARES] += deviation * deviation
+
+
+@inlined
+def _turns(size: int, pushed: int, count: int) -> bool:
+    """Whether a pane ends, or another is to leave next, or a time is to be marked."""
+    before, place, stride = pushed % size, (pushed + count) % size, max(size // MARKS, 1)
+    return (
+        count > max(PANE - 1 - before % PANE, 1)
+        or place % PANE == 0
+        or (place + 1) % PANE == 0
+        or place + 1 == size
+        or (pushed + count - 1) // stride != (pushed - 1) // stride
+    )
+
+
+@bare
+def _is_calm(
+    text: Bytes, places: Whole, size: int, pushed: int, level: float, asked: Whole, limits: Doubles, values: Doubles,
+    words: Words, doubles: Doubles, sums: Doubles,
+) -> bool:  # fmt: skip
+    """Whether nothing is to be said of any value; then `sums` has them. As `WindowHead.measure` and `quick._calm`."""
+    is_ok = is_value(text, places[_PHASE], places[_END], _OK, 0, len(_OK))
+    if asked[HAS_DETECTOR] and not (is_ok or is_value(text, places[_PHASE], places[_END], _WARMING, 0, len(_WARMING))):
+        return False
+    is_full, count = pushed >= size, pushed % size
+    if is_full:
+        if not _read_rest(text, places, (count + 1) % PANE, level, len(values), words, doubles, sums):
+            return False
+        count = size
+    for at in range(len(values)):
+        value = values[at]
+        deviation = value - level
+        sums[_TOTAL] += deviation
+        sums[_SQUARES] += deviation * deviation
+        inside, squares = sums[_TOTAL], sums[_SQUARES]
+        if is_full:
+            inside += sums[_REST + at]
+            squares += sums[_REST_SQUARES + at]
+        else:
+            count += 1
+        shift = inside / count
+        mean = level + shift
+        deviations = squares - inside * shift
+        is_good = deviations >= WELL_CONDITIONED * inside * shift
+        if not (is_good and math.isfinite(deviations) and math.isfinite(mean)):
+            return False
+        std = math.sqrt(deviations / (count - 1)) if deviations > 0.0 else 0.0
+        if asked[HAS_MINIMUM] and (mean if asked[OF_MEAN] else value) < limits[MINIMUM]:
+            return False
+        if asked[HAS_DETECTOR] and (
+            (not is_ok and count >= asked[MIN_SAMPLES]) or _fires(value, count, mean, std, asked, limits)
+        ):
+            return False
+    return True
+
+
+@inlined
+def _fires(value: float, count: int, mean: float, std: float, asked: Whole, limits: Doubles) -> bool:
+    """As `ZScore.is_calm` says it does not."""
+    if count < asked[DETECTOR_SAMPLES] or std <= CONSTANT:
+        return False
+    score = (value / 2 - mean / 2) / (std / 2)
+    beyond: float = abs(score) if asked[DIRECTION] == 0 else score * asked[DIRECTION]
+    return bool(beyond > limits[THRESHOLD])
+
+
+@bare
+def _read_rest(
+    text: Bytes, places: Whole, first: int, level: float, count: int, words: Words, doubles: Doubles, sums: Doubles
+) -> bool:
+    """Sums over what shares the window with each value to come, as `WindowHead._suffixes`; false if it is not there."""
+    begin = bytes_at(text, places[_TRAILING], places[_END])
+    values = (places[_AFTER] - begin) // _BYTES - first
+    if values < 0 or values < count - 1 or places[_AFTER] == begin:
+        return False
+    total = double_at(text, places[_AFTER], words, doubles)
+    squares = double_at(text, places[_AFTER] + BYTES_OF_DOUBLE, words, doubles)
+    for at in range(values - 1, -2, -1):
+        if at + 1 < count:
+            sums[_REST + at + 1], sums[_REST_SQUARES + at + 1] = total, squares
+        if at >= 0:
+            deviation = little_endian_at(text, begin + (first + at) * _BYTES, words, doubles) - level
+            total += deviation
+            squares += deviation * deviation
+    return True
