@@ -7,7 +7,7 @@ batch.
 
 from __future__ import annotations
 
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import chain
 from typing import Any, cast
@@ -77,8 +77,8 @@ class OverlayStore(Store):
 
     def read_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """The newest values of keys; RocksDB is asked for all at once, which halves what each costs."""
-        changes = ChainMap(self._fresh[partition], self._frozen[partition])
-        found = {key: changes[key] for key in keys if key in changes}
+        fresh, frozen = self._fresh[partition], self._frozen[partition]
+        found = {key: fresh[key] if key in fresh else frozen[key] for key in keys if key in fresh or key in frozen}
         others = [key for key in keys if key not in found]
         if others:
             found.update(zip(others, self._db_for_partition(partition).get(others), strict=True))

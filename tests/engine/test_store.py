@@ -72,7 +72,7 @@ def test_the_store_is_rocksdb_on_disk(table: CheckpointedTable) -> None:
 
 operations = st.lists(
     st.one_of(
-        st.tuples(st.just("put"), st.sampled_from([b"a", b"b", b"c"]), st.binary(max_size=3)),
+        st.tuples(st.sampled_from(["put", "put many"]), st.sampled_from([b"a", b"b", b"c"]), st.binary(max_size=3)),
         st.tuples(st.just("delete"), st.sampled_from([b"a", b"b", b"c"]), st.just(b"")),
         st.tuples(st.sampled_from(["freeze", "commit", "drop"]), st.just(b""), st.just(b"")),
     ),
@@ -95,6 +95,9 @@ def test_reads_see_the_overlay_over_what_is_committed(
     for step, key, value in steps:
         if step == "put":
             part[key] = model[key] = value
+        elif step == "put many":
+            part.update({key: value, b"c": value})
+            model |= {key: value, b"c": value}
         elif step == "delete" and key in model:
             del part[key], model[key]
         elif step == "freeze" and frozen is None and store.freeze(0):
@@ -106,4 +109,5 @@ def test_reads_see_the_overlay_over_what_is_committed(
             store.drop(0)
             model, frozen = dict(committed), None
         assert dict(part.items()) == model
+        assert part.get_many([b"a", b"b", b"c", b"a"]) == [model.get(key) for key in (b"a", b"b", b"c", b"a")]
         assert {key: part.get(key) for key in (b"a", b"b", b"c")} == {k: model.get(k) for k in (b"a", b"b", b"c")}
