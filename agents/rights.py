@@ -63,6 +63,9 @@ def _worker(settings: Settings) -> list[Grant]:
         grants += [Grant("group", "Read", "notify")]
     if _inputs(settings):
         grants += [*_on_topics("Write", ["metrics", "dead-letter"]), Grant("group", "Read", "inputs")]
+        if settings.delivery == "exactly_once":
+            taken = [f"inputs{CHANGELOG}"]
+            grants += [*_on_topics("Read", taken), *_on_topics("Write", taken)]
         grants += [Grant("transactional-id", "Write", "inputs-", prefixed=True)]
     if "retrain" in settings.agents and any(rule.deliver for rule in settings.retrain):
         grants += [*_on_topics("Read", ["retrain"]), Grant("group", "Read", "retrain-delivery")]

@@ -110,7 +110,8 @@ class _Sender:
 class TransactionalOutbox:
     """Exactly once: one Kafka transaction a checkpoint, by a producer that fences the partition's former owner.
 
-    `of_topic` is for who reads partitions of several topics on their own, rather than those of one number together.
+    `of_topic` is for who reads partitions of several topics on their own, rather than those of one number together; of
+    these there may be more than of the changelog.
     """
 
     def __init__(self, settings: EngineSettings, stage: str, partition: int, of_topic: str | None = None) -> None:
@@ -123,7 +124,7 @@ class TransactionalOutbox:
             max_batch_size=BATCH_BYTES,
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
-        self._sender = _Sender(settings, stage, partition, self._producer)
+        self._sender = _Sender(settings, stage, partition % settings.partitions, self._producer)
 
     async def start(self) -> None:
         await self._producer.start()

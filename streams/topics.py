@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -22,6 +23,10 @@ _TOPIC_ALREADY_EXISTS = 36
 #: What a broker answers to whom the right to create a topic is missing, and what helps.
 _DENIED = (29, 31)
 _MAKE_THEM = " Let somebody who may run visutility topics create, or grant Create on it"
+
+#: Of a state that is read whole at each start: segments of a minute, so that compaction leaves little more to read than
+#: what counts. Markers of transactions go a minute after it, too.
+_SHORT = {"segment.ms": "60000", "delete.retention.ms": "60000"}
 
 _ROOMY = {"max.message.bytes": str(LARGEST_RECORD)}
 
@@ -50,17 +55,17 @@ class WantedTopic:
 def wanted_topics(settings: EngineSettings, stages: Iterable[str], states: Iterable[str] = ()) -> list[WantedTopic]:
     """Every topic that the named stages and their users need, with the settings' prefix.
 
-    `states` name what keeps a state and has no internal topic.
+    `states` name what keeps a state that is read whole at each start, and has no internal topic.
     """
     wanted = [_from_registry(spec, settings) for spec in TOPICS.values()]
     for stage in stages:
         wanted.append(_from_registry(internal_topic(stage), settings))
         wanted.append(_changelog(settings, stage))
-    return wanted + [_changelog(settings, state) for state in states]
+    return wanted + [_changelog(settings, state, _SHORT) for state in states]
 
 
-def _changelog(settings: EngineSettings, stage: str) -> WantedTopic:
-    config = {"cleanup.policy": "compact"} | _ROOMY
+def _changelog(settings: EngineSettings, stage: str, more: Mapping[str, str] = MappingProxyType({})) -> WantedTopic:
+    config = {"cleanup.policy": "compact", **_ROOMY, **more}
     return WantedTopic(settings.changelog(stage), settings.partitions, config=config)
 
 

@@ -1,7 +1,8 @@
 """The shell of topics of others: takes their events to `metrics`, each transaction with the offsets of what it took.
 
 A partition has a transactional id of its own. Who gets the partition begins with that id, which fences the former owner
-and ends its transaction; only then it asks how far the group has come. So each event is taken once, whoever owns what.
+and ends its transaction; only then it asks how far the group has come, and reads what was taken (`ownership.py`). So
+each event is taken once, whoever owns what.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
 from faust.types import TP
 
 from agents.inputs.events import STAGE, outputs_of
+from agents.inputs.ownership import Owned, fence, own, publish
+from agents.inputs.positions import Place
 from agents.settings import Settings
 from streams.clients import new_admin, new_consumer
 from streams.lag import LagWarnings
-from streams.outbox import Outbox, PlainOutbox, TransactionalOutbox
+from streams.outbox import Outbox
 from streams.persistent import Persistent
 from streams.records import Output
 from streams.settings import EngineSettings
@@ -63,7 +65,7 @@ class InputBridge:
 
     @property
     def partitions(self) -> list[TP]:
-        """The partitions of these that this worker has, and that had records."""
+        """The partitions of these that this worker has."""
         return [] if self._taking is None else self._taking.partitions
 
     def lag(self) -> dict[TP, int]:
@@ -135,14 +137,6 @@ class InputBridge:
             log.warning("%s", line)
 
 
-@dataclass
-class Owned:
-    """A partition that this worker owns: where its outputs go, and the offset of the first record not yet taken."""
-
-    outbox: Outbox
-    position: int
-
-
 class _Taking(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """One membership of the group."""
 
@@ -150,8 +144,10 @@ class _Taking(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has n
         self, consumer: AIOKafkaConsumer, engine: EngineSettings, layouts: Mapping[str, str], tally: Tally
     ) -> None:
         self._consumer, self._engine, self._layouts, self._tally = consumer, engine, layouts, tally
-        self._owned: dict[TopicPartition, Owned] = {}
-        #: Held while a partition is taken over or published from, so that none is given up in the middle of it.
+        self._owned: dict[Place, Owned] = {}
+        #: Those whose former owners are fenced, and of which it is not known yet where to begin.
+        self._fenced: dict[Place, Outbox] = {}
+        #: Held while a partition is fenced or published from, so that none is given up in the middle of it.
         self._busy = asyncio.Lock()
 
     @property
@@ -167,83 +163,53 @@ class _Taking(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has n
 
     async def take(self) -> None:
         """Take what is there, or wait for it a moment."""
+        await self._take_over()
         fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MOST_RECORDS)
         for place, records in fetched.items():
             async with self._busy:
-                if place not in self._consumer.assignment():
-                    continue
-                if place in self._owned:
-                    await self._publish(place, self._owned[place], records)
-                else:
-                    # What was fetched before is fetched again, from where it is to begin.
-                    self._owned[place] = await own(self._consumer, self._engine, place)
+                # Of one that came meanwhile, what was fetched is fetched again, from where it is to begin.
+                if place in self._consumer.assignment() and place in self._owned:
+                    await self._publish(self._owned[place], records)
+
+    async def _take_over(self) -> None:
+        """Own what is assigned: first all are fenced, for what their former owners had open keeps positions unread."""
+        async with self._busy:
+            if not (new := self._consumer.assignment() - self._owned.keys()):
+                return
+            self._fenced = await fence(self._consumer, self._engine, new)
+        # May take as long as others' transactions, and holds up no rebalance: that takes all of them away again.
+        owned = await own(self._consumer, self._engine, dict(self._fenced))
+        async with self._busy:
+            for each in owned:
+                if each.place in self._fenced:
+                    self._consumer.seek(TopicPartition(*each.place), each.position)
+                    self._owned[each.place] = each
+                    del self._fenced[each.place]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Part of aiokafka's interface."""
         await self.close()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Part of aiokafka's interface: a partition is taken over when it has records."""
+        """Part of aiokafka's interface: what is assigned is taken over before anything is read."""
 
     async def close(self) -> None:
         """Give up all partitions."""
         async with self._busy:
-            owned, self._owned = self._owned, {}
-            await asyncio.gather(*(each.outbox.stop() for each in owned.values()))
+            outboxes = [*(each.outbox for each in self._owned.values()), *self._fenced.values()]
+            self._owned, self._fenced = {}, {}
+            await asyncio.gather(*(outbox.stop() for outbox in outboxes))
 
-    async def _publish(self, place: TopicPartition, owned: Owned, records: Sequence[ConsumerRecord]) -> None:
+    async def _publish(self, owned: Owned, records: Sequence[ConsumerRecord]) -> None:
         outputs: list[Output] = []
         count = 0
         for record in records:
-            outputs += outputs_of(record, self._layouts[place.topic])
+            outputs += outputs_of(record, self._layouts[record.topic])
             count += 1
             if len(outputs) >= MOST_MESSAGES or record is records[-1]:
                 began = time.perf_counter()
-                await publish(owned, place, outputs, record.offset + 1)
+                await publish(owned, outputs, record.offset + 1)
                 took = time.perf_counter() - began
                 self._tally.committed(count, outputs, took, took)
                 self._tally.newest = max(self._tally.newest, record.timestamp)
                 outputs, count = [], 0
-
-
-async def publish(owned: Owned, place: TopicPartition, outputs: Sequence[Output], position: int) -> None:
-    """Publish what was made of the records before `position`, and that they were taken. Raises what Kafka raises."""
-    await owned.outbox.publish({}, outputs, {TP(place.topic, place.partition): position})
-    owned.position = position
-
-
-async def own(consumer: AIOKafkaConsumer, engine: EngineSettings, place: TopicPartition) -> Owned:
-    """Take a partition over from whoever had it, and let the consumer go on where the group's offsets are."""
-    outbox = _outbox(consumer, engine, place)
-    try:
-        await outbox.start()  # before the next line: until then another may commit, or a transaction may be open
-        position = await _position(consumer, place)
-        consumer.seek(place, position)
-    except BaseException:
-        await outbox.stop()
-        raise
-    return Owned(outbox, position)
-
-
-async def _position(consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
-    """What the group committed; the beginning where it committed nothing, or what is not there any more."""
-    committed: int | None = await consumer.committed(place)
-    begin: int = (await consumer.beginning_offsets([place]))[place]
-    if committed is not None and committed < begin:
-        lost, where = begin - committed, f"{place.topic} [{place.partition}]"
-        log.error("%s at %d was next, and %d records went by retention; read on from %d", where, committed, lost, begin)
-    return begin if committed is None else max(committed, begin)
-
-
-def _outbox(consumer: AIOKafkaConsumer, engine: EngineSettings, place: TopicPartition) -> Outbox:
-    if engine.delivery == "exactly_once":
-        return TransactionalOutbox(engine, STAGE, place.partition, of_topic=place.topic)
-
-    async def commit(offsets: Mapping[TP, int]) -> bool:
-        try:
-            await consumer.commit({TopicPartition(*tp): offset for tp, offset in offsets.items()})
-        except (CommitFailedError, IllegalStateError):
-            return False
-        return True
-
-    return PlainOutbox(engine, STAGE, place.partition, commit)

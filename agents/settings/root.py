@@ -151,8 +151,13 @@ class Settings(SecuritySettings):
 
     @property
     def topic_states(self) -> list[str]:
-        """What else of this worker keeps a state on a topic: which alerts were told, where somebody is told of any."""
-        return ["notify"] if self.notify and "monitor" in self.agents else []
+        """What else of this worker keeps a state on a topic: which alerts were told, where somebody is told of any, and
+        what was taken of topics of others.
+        """
+        if "monitor" not in self.agents:
+            return []
+        takes = self.inputs and self.delivery == "exactly_once"
+        return [*(["notify"] if self.notify else []), *(["inputs"] if takes else [])]
 
     @classmethod
     def settings_customise_sources(

@@ -63,6 +63,8 @@ def test_a_worker_with_inputs_may_read_them_and_write_what_they_hold() -> None:
     assert more == {
         Grant("topic", "Read", "kserve-logs"),
         Grant("topic", "Write", "p.metrics"),
+        Grant("topic", "Read", "p.inputs-changelog"),
+        Grant("topic", "Write", "p.inputs-changelog"),
         Grant("group", "Read", "p.inputs"),
         Grant("transactional-id", "Write", "p.inputs-", prefixed=True),
     }

@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
+from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as Offset
 from confluent_kafka.admin import AdminClient
 
 from agents.cli import kafka
 from agents.inputs import agent
-from agents.inputs.agent import InputBridge, own, publish
+from agents.inputs.agent import InputBridge
 from agents.inputs.events import outputs_of
+from agents.inputs.ownership import Owned, fence, own, publish, read_positions
 from agents.settings import Settings
 from agents.worker import engine_settings
 from streams.brokers.broker import Broker
@@ -116,7 +118,7 @@ class Kafka:
         self.engine: EngineSettings = engine_settings(self.settings)
 
     async def make_ours(self) -> None:
-        await create_topics(self.engine.connection, wanted_topics(self.engine, ["monitor"]))
+        await create_topics(self.engine.connection, wanted_topics(self.engine, ["monitor"], self.settings.topic_states))
 
     @asynccontextmanager
     async def bridge(self) -> AsyncIterator[InputBridge]:
@@ -191,15 +193,20 @@ async def test_a_worker_that_lost_a_partition_without_knowing_publishes_nothing_
     consumer = new_consumer(there.engine.connection, group_id=there.engine.group("inputs"), enable_auto_commit=False)
     async with started(consumer):
         consumer.assign([place])
-        zombie = await own(consumer, there.engine, place)
+
+        async def take_over() -> Owned:
+            (owned,) = await own(consumer, there.engine, await fence(consumer, there.engine, [place]))
+            return owned
+
+        zombie = await take_over()
         assert zombie.position == 0
-        await publish(zombie, place, outputs(0), 1)
-        owner = await own(consumer, there.engine, place)
-        assert (owner.position, await consumer.position(place)) == (1, 1)
+        await publish(zombie, outputs(0), 1)
+        owner = await take_over()
+        assert owner.position == 1
         with pytest.raises(ProducerFenced):
-            await publish(zombie, place, outputs(1), 2)
-        await publish(owner, place, outputs(1), 2)
-        successor = await own(consumer, there.engine, place)
+            await publish(zombie, outputs(1), 2)
+        await publish(owner, outputs(1), 2)
+        successor = await take_over()
         assert successor.position == 2
         for each in (zombie, owner, successor):
             await each.outbox.stop()
@@ -234,11 +241,11 @@ async def test_what_was_taken_and_what_is_left_is_told(
     await there.make_ours()
     create(there.servers, there.topics[0], partitions=1)
     write(there.servers, there.topics[0], [JUNK, *(kserve("k", number) for number in range(9))], partitions=1)
-    goes_on, publishing = asyncio.Event(), agent.publish
+    goes_on = asyncio.Event()
 
     async def held_up(*given: Any) -> None:
         await goes_on.wait()
-        await publishing(*given)
+        await publish(*given)
 
     monkeypatch.setattr(agent, "publish", held_up)
     async with there.bridge() as bridge:
@@ -261,7 +268,93 @@ async def test_what_was_taken_and_what_is_left_is_told(
     assert (last["visutility_partitions", "inputs"], last["visutility_delay_seconds", "inputs"]) == (1, 0)
     assert last["visutility_transaction_seconds_count", "inputs"] == 5
     assert bridge.partitions == []
-    assert f"{there.topics[0]} [0]: consumer lagged by 10 records" in caplog.messages
+    assert f"{there.topics[0]} [0]: consumer lagged by 8 records" in caplog.messages
+
+
+async def test_offsets_that_a_broker_tells_from_before_or_not_at_all_make_nothing_be_taken_twice(
+    real_broker: Broker, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = Kafka(real_broker, topic_prefix)
+    await there.make_ours()
+    create(there.servers, there.topics[0], partitions=3)  # more than our changelog has
+
+    def send(*numbers: int) -> None:
+        records = [each for n in numbers for each in (JUNK, kserve("k", n, "request"), kserve("k", n))]
+        write(there.servers, there.topics[0], [each for each in records for _ in range(3)], partitions=3)
+
+    async def taken(count: int) -> None:
+        async with there.bridge():
+            found = await there.taken(3 * count)
+        assert found == sorted(f"k-{n}" for n in range(count) for _ in range(3))
+        assert len([each async for each in kafka.read_all(there.settings, "dead-letter")]) == 3 * count
+
+    send(0, 1, 2)
+    await taken(3)
+    admin, group = AdminClient({"bootstrap.servers": there.servers}), there.engine.group("inputs")
+    back = [Offset(there.topics[0], number, number) for number in range(3)]
+    for altered in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, back)]).values():
+        altered.result()
+    send(3)
+    await taken(4)
+    assert f"{there.topics[0]} [2] 2 for 9" in caplog.text
+    for deleted in admin.delete_consumer_groups([group]).values():
+        deleted.result()
+    send(4)
+    await taken(5)
+    assert f"{there.topics[0]} [2] none for 12" in caplog.text
+
+
+async def test_of_a_topic_that_was_made_again_everything_is_taken(real_broker: Broker, topic_prefix: str) -> None:
+    there = Kafka(real_broker, topic_prefix)
+    await there.make_ours()
+    admin = AdminClient({"bootstrap.servers": there.servers})
+    for numbers in (range(5), range(5, 12)):
+        create(there.servers, there.topics[0], partitions=1)
+        write(there.servers, there.topics[0], [kserve("k", number) for number in numbers], partitions=1)
+        async with there.bridge():
+            assert await there.taken(numbers.stop) == sorted(f"k-{number}" for number in range(numbers.stop))
+        for deleted in admin.delete_topics([there.topics[0]]).values():
+            deleted.result()
+
+
+async def test_what_was_taken_is_known_although_another_owner_has_a_transaction_open_before_it(
+    real_broker: Broker, topic_prefix: str
+) -> None:
+    there = Kafka(real_broker, topic_prefix)
+    await there.make_ours()
+    create(there.servers, there.topics[0], partitions=3)
+    slow, quick = (there.topics[0], 0), (there.topics[0], 2)  # in one partition of the changelog
+    consumer = new_consumer(there.engine.connection, group_id=there.engine.group("inputs"), enable_auto_commit=False)
+    async with started(consumer):
+        owned = {
+            each.place: each
+            for each in await own(consumer, there.engine, await fence(consumer, there.engine, [slow, quick]))
+        }
+        producer = owned[slow].outbox._producer  # type: ignore[attr-defined]
+        await producer.begin_transaction()
+        await producer.send_and_wait(there.engine.changelog("inputs"), b"never", key=b"committed", partition=0)
+        await publish(owned[quick], [], 7)
+        reading = asyncio.create_task(read_positions(there.engine))
+        await asyncio.sleep(0.5)
+        assert not reading.done()
+        await producer.abort_transaction()
+        assert {place: kept.position for place, kept in (await reading).items()} == {quick: 7}
+        for each in owned.values():
+            await each.outbox.stop()
+
+
+async def test_nothing_is_taken_while_it_is_not_known_what_was(
+    real_broker: Broker, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = Kafka(real_broker, topic_prefix)
+    await create_topics(there.engine.connection, wanted_topics(there.engine, ["monitor"]))
+    create(there.servers, there.topics[0])
+    write(there.servers, there.topics[0], [kserve("k", 0)])
+    async with there.bridge() as bridge:
+        await until(lambda: bridge.tally.failures > 0)
+        assert f"no topic {there.engine.changelog('inputs')}" in caplog.text
+        await there.make_ours()
+        assert await there.taken(1) == ["k-0"]
 
 
 async def test_that_inputs_cannot_be_read_is_counted(unused_tcp_port: int) -> None:
