@@ -22,7 +22,7 @@ from agents.backtest.labels import agreed
 from agents.backtest.scoring import match
 from agents.drift import DETECTORS
 from benchmarks.calibration import Candidate, on_errors
-from benchmarks.run import ROOT, Json, LocalRun, ProcessFailed
+from benchmarks.run import ROOT, Json, LocalRun, NoData
 
 Floats = NDArray[np.float64]
 
@@ -184,7 +184,7 @@ def alarms_of_river(detector: Any, values: Floats) -> list[int]:
 def _folder(name: str) -> Path:
     folder = DATA / name
     if not folder.is_dir():
-        raise ProcessFailed(f"there is no data in {folder}")
+        raise NoData(f"there is no data in {folder}")
     return folder
 
 

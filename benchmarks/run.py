@@ -28,6 +28,10 @@ class ProcessFailed(RuntimeError):
     """A measured process failed, was too slow or printed no result; the message says which and why."""
 
 
+class NoData(RuntimeError):
+    """Recorded data that is not beside the repository; the message says where it was looked for."""
+
+
 @dataclass(frozen=True)
 class LocalRun:
     """One run of one benchmark: `records` is its size, `rounds` how often each thing is measured; `say` is progress."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from agents.tuner import make_sampler
 from agents.tuner.space import Params
+from benchmarks.run import Json, LocalRun
 
 TRIALS = 200
-SEEDS = 20
 SAMPLERS = ("random", "tpe", "cmaes", "qmc")
 
 _ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
@@ -81,16 +81,14 @@ def trials_to_target(sampler: str, problem: Problem, seed: int, most: int = TRIA
     return most
 
 
-def samplers(
-    say: Callable[[str], None], names: Iterable[str] = SAMPLERS, seeds: int | None = None
-) -> dict[str, dict[str, float]]:
-    """The mean number of trials to the target, by problem and sampler, and their ratios to random search's."""
-    results: dict[str, dict[str, float]] = {}
+def samplers(run: LocalRun) -> Json:
+    """The mean number of trials to the target over `records` seeds, by problem and sampler, and of random search's."""
+    results: Json = {}
     for problem_name, problem in PROBLEMS.items():
         means = {}
-        for name in names:
-            means[name] = statistics.fmean(trials_to_target(name, problem, seed) for seed in range(seeds or SEEDS))
-            say(f"{problem_name}, {name}: {means[name]:.1f} trials")
+        for name in SAMPLERS:
+            means[name] = statistics.fmean(trials_to_target(name, problem, seed) for seed in range(run.records))
+            run.say(f"{problem_name}, {name}: {means[name]:.1f} trials")
         results[problem_name] = means
         results[f"{problem_name}, of random search"] = {
             name: round(mean / means["random"], 3) for name, mean in means.items() if name != "random"

@@ -35,6 +35,8 @@ WARM_UP = 20
 #: And at the end, where there is less to do than there are runners.
 COOL_DOWN = 10
 
+FEWEST_TRIALS = WARM_UP + COOL_DOWN + 10
+
 
 def pausing(trial: RunningTrial) -> float:
     """A quarter of a second."""

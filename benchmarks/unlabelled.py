@@ -14,7 +14,7 @@ from agents.drift import make_detector
 from agents.monitor.calibration import fitted
 from agents.monitor.scores import ESTIMATED_ACCURACY, Scoring, band_of, chances_of
 from benchmarks.labelled import DATA
-from benchmarks.run import Json, LocalRun, ProcessFailed
+from benchmarks.run import Json, LocalRun, NoData
 from streams.windows import CountWindow
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ def unlabelled(run: LocalRun) -> Json:
     """
     folder = DATA / "monitoring"
     if not folder.is_dir():
-        raise ProcessFailed(f"there is no data in {folder}")
+        raise NoData(f"there is no data in {folder}")
     predicted = _column(folder, "analysis", "y_pred")[: run.records]
     scores = _column(folder, "analysis", "y_pred_proba")[: run.records]
     right = predicted == _column(folder, "analysis_target", "repaid")[: run.records]
