@@ -138,7 +138,7 @@ def test_the_loop_runs_with_the_rights_that_are_printed_and_no_other(
         grant(secured, role, identity.principal)
     become(roles["operator"])
     created = visutility("topics", "create", "--json")
-    assert (created.status, len(created.json["created"])) == (0, 18), created.err
+    assert (created.status, len(created.json["created"])) == (0, 19), created.err
     operator = load_settings()
     produce(roles["fleet"].settings(shell), f"{prefix}metrics")
 
