@@ -25,7 +25,7 @@ test: $(VENV)/.dev ## run the tests (ARGS="-k name" to choose; VISUTILITY_REQUIR
 chaos: $(VENV)/.dev ## break workers and a Kafka of its own while records stream, and verify (ARGS="--seed 2 --kills 30")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: $(VENV)/.dev ## measure on a real Kafka, beside other stream processors (ARGS="latency --json"; about 20 minutes)
+bench: $(VENV)/.dev ## measure on a real Kafka, beside other stream processors (more than an hour; ARGS="all --share 0.02 --rounds 1": 10 minutes)
 	$(BIN)/python -m benchmarks $(or $(ARGS),all)
 
 check: $(VENV)/.dev ## lint, format, types, layers of imports

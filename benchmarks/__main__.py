@@ -124,11 +124,13 @@ def _conclude(measurement: Measurement, name: str, as_json: bool) -> None:
     """The document, where one is wanted; and the last lines, which of `all` are the figures in short."""
     results = measurement.results
     if name == "all" and as_json:
-        print(json.dumps(results | {"seconds": measurement.seconds, "not_measured": measurement.not_measured}))
+        print(
+            json.dumps(results | {"seconds": measurement.seconds, "not_measured": measurement.not_measured}), flush=True
+        )
     elif as_json and name in results:
         print(json.dumps(results[name]))
     elif name == "all":
-        print("\nIn short", *in_short(results), sep="\n")
+        print("\nIn short", *in_short(results), sep="\n", flush=True)
     for line in measurement.told() if name == "all" else ():
         typer.echo(line, err=True)
 
