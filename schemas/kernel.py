@@ -90,3 +90,18 @@ def bare(function: Callable[P, R]) -> Kernel[P, R]:
 def unlocked(function: Callable[P, R]) -> Kernel[P, R]:
     """A kernel that makes no arrays and lets other threads of Python run meanwhile."""
     return Kernel(function, nogil=True, makes_arrays=False)
+
+
+_OTHERS: Final = list[Callable[[], None]]()
+
+
+def with_others(load: Callable[[], None]) -> Callable[[], None]:
+    """What loads kernels that are no reason to load numba, but of use once it is there: `load_others` calls it."""
+    _OTHERS.append(load)
+    return load
+
+
+def load_others() -> None:
+    """Load the kernels of all modules imported so far that have them loaded only with others."""
+    for load in _OTHERS:
+        load()

@@ -187,6 +187,26 @@ def append(head: WindowHead, values: Floats, panes: Parts) -> None:
     head.open = data[at:]
 
 
+def append_blocks(head: WindowHead, values: Floats, count: int, panes: Parts) -> None:
+    """`append` of `count` values among which blocks begin, after all values of the block before them.
+
+    What later ones take the place of at once is not written.
+    """
+    begun, data = max(head.pushed - 1, 0) // head.size, values.astype("<f8", copy=False).tobytes()
+    sealed = (len(values) - count) // PANE if head.place else panes_of(head.size) if head.pushed else 0
+    head.pushed += count
+    last, place = divmod(head.pushed, head.size)
+    left = place // PANE
+    for block in range(max(begun, last - 2), last + 1):
+        first = max(sealed if block == begun else 0, left if block == last - 2 else 0)
+        end = left if block == last else panes_of(head.size)
+        base, whole = (block - begun) * head.size * _BYTES, (block - begun + 1) * head.size * _BYTES
+        for number in range(first, end):
+            at = base + number * _PANE_BYTES
+            panes[_slot(head.size, block, number)] = data[at : min(at + _PANE_BYTES, whole)]
+    head.open = data[((last - begun) * head.size + left * PANE) * _BYTES :]
+
+
 def load_trailing(head: WindowHead, panes: Parts) -> None:
     """Have at hand what leaves the window next."""
     head.trailing, head.after_total, head.after_squares = b"", 0.0, 0.0
@@ -202,9 +222,9 @@ def following(panes: Parts, number: int) -> tuple[float, float]:
     return total, squares
 
 
-def keep_following(panes: Parts, sums: Sequence[Floats]) -> None:
-    """Keep what `following` gives for each pane of the block that has ended: two columns."""
-    panes[_FOLLOWING] = np.column_stack(sums).astype("<f8").tobytes()
+def keep_following(panes: Parts, sums: Floats) -> None:
+    """Keep what `following` gives for each pane of the block that has ended: two rows."""
+    panes[_FOLLOWING] = sums.T.astype("<f8", copy=False).tobytes()
 
 
 def load(head: WindowHead, block: int, first: int, end: int, panes: Parts) -> Floats:
@@ -231,4 +251,4 @@ def discard(head: WindowHead, panes: Parts) -> None:
 
 
 def _slot(size: int, block: int, number: int) -> bytes:
-    return (block % 2 * panes_of(size) + number).to_bytes(4, "big")
+    return (block % 2 * -(-size // PANE) + number).to_bytes(4, "big")

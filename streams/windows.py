@@ -25,11 +25,13 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streams.measuring import Column, Sums, last_sums, measured, sums_on
 from streams.panes import (
     PANE,
     Floats,
     WindowHead,
     append,
+    append_blocks,
     discard,
     following,
     keep_following,
@@ -38,15 +40,7 @@ from streams.panes import (
     panes_of,
 )
 from streams.parts import MemoryTable, Parts
-from streams.window_sums import (
-    Counts,
-    lower_median,
-    lower_medians,
-    mean_and_std,
-    running_sums,
-    running_sums_of_rows,
-    two_pass,
-)
+from streams.window_sums import Counts, lower_median, mean_and_std, two_pass
 
 __all__ = ["CountWindow", "Floats", "Pushed", "Summary", "WindowHead"]
 
@@ -82,19 +76,12 @@ class Pushed:
     new: Floats
     before: CountWindow
     _recent: Floats | None = None
-    _former: Summary | None = None
-
-    def keep_former(self) -> None:
-        """Read what was before, while it is still there."""
-        self._recent = np.concatenate((former := self.before.values, self.new))
-        self._former = self.before.summary(former) if self.before.pushed else None
 
     @property
     def recent(self) -> Floats:
         """What was in the window before the push, and what was pushed."""
         if self._recent is None:
-            self.keep_former()
-        assert self._recent is not None, "just read"
+            self._recent = np.concatenate((self.before.values, self.new))
         return self._recent
 
     def values(self, index: int) -> Floats:
@@ -106,7 +93,7 @@ class Pushed:
         """The window after value `index` of this push; −1 is the window before the push, which must not be empty."""
         inside = self.values(index)
         if index < 0:
-            return self._former or self.before.summary()
+            return self.before.summary(inside)
         return Summary(
             len(inside), float(self.mean[index]), float(self.std[index]), float(inside.min()), float(inside.max())
         )
@@ -120,21 +107,19 @@ class CountWindow:
     kept in `panes`; without any, in memory.
     """
 
-    __slots__ = ("_backward", "_panes", "head")
+    __slots__ = ("_panes", "head")
 
     def __init__(self, size: int, panes: Parts | None = None) -> None:
         if size < 2:
             raise ValueError(f"size: expected at least 2, got {size}")
         self.head = WindowHead(size)
         self._panes = Parts(MemoryTable()) if panes is None else panes
-        #: Sums over the newest k values of the former block, where that block ended in this push.
-        self._backward: tuple[Floats, Floats] | None = None
 
     @classmethod
     def of(cls, head: WindowHead, panes: Parts) -> Self:
         """The window whose head was kept; it goes on changing that head."""
         window = cls.__new__(cls)
-        window.head, window._panes, window._backward = head, panes, None
+        window.head, window._panes = head, panes
         return window
 
     @property
@@ -150,132 +135,93 @@ class CountWindow:
     def values(self) -> Floats:
         """What is in the window, oldest first; not to be changed."""
         head = self.head
-        block, place = divmod(head.pushed, head.size)
-        former = load(head, block - 1, place, head.size, self._panes) if block else _EMPTY
-        sealed = load(head, block, 0, place // PANE * PANE, self._panes)
-        return np.concatenate((former, sealed, np.frombuffer(head.open, "<f8")))
+        place = self._place
+        if place == head.size or head.pushed < head.size:
+            return self._block()
+        return np.concatenate((load(head, head.pushed // head.size - 1, place, head.size, self._panes), self._block()))
+
+    @property
+    def _place(self) -> int:
+        """How many values the block of the newest value has; 0 where there is none."""
+        return self.head.place or min(self.head.pushed, self.head.size)
+
+    def _block(self) -> Floats:
+        """The values of the block of the newest value."""
+        head, place = self.head, self._place
+        last = np.frombuffer(head.open, "<f8")
+        sealed = load(head, max(head.pushed - 1, 0) // head.size, 0, place - len(last), self._panes)
+        return np.concatenate((sealed, last))
 
     def push_many(self, values: ArrayLike) -> Pushed:
         """Take in values (one dimension, finite), oldest first. Raises ValueError, and takes none, if one is not."""
         new, head = _finite(values), self.head
         before = CountWindow.of(msgspec.structs.replace(head), self._panes)
-        pushed = Pushed(np.empty(len(new), np.int64), np.empty(len(new)), np.empty(len(new)), new, before)
-        if head.place + len(new) > head.size:
-            pushed.keep_former()  # the panes of the block to come take the former one's slots
-        at = 0
-        while at < len(new):
-            many = len(new) - at > 2 * head.size and head.pushed and not head.place
-            end = len(new) if many else min(at + head.size - head.place, len(new))
-            span, push = slice(at, end), self._push_blocks if many else self._push_part
-            pushed.count[span], pushed.mean[span], pushed.std[span] = push(new[span])
-            at = end
+        if not len(new):
+            load_trailing(head, self._panes)
+            return Pushed(np.empty(0, np.int64), _EMPTY, _EMPTY, new, before)
+        is_turning = self._place + len(new) > head.size
+        recent = np.concatenate((self.values, new)) if is_turning else None
+        column = self._column(new) if recent is None else self._turning_column(recent, len(new))
+        found = measured(column)
+        self._take(column.values if is_turning else new, len(new), is_turning, found.sums)
+        count = np.minimum(np.arange(before.pushed + 1, head.pushed + 1), head.size)
+        pushed = Pushed(count, found.mean, found.std, new, before, recent)
         for index in np.flatnonzero(np.isnan(pushed.std)):
             # Depends on this window's values alone, so it is the same in every batch.
             pushed.mean[index], pushed.std[index] = two_pass(pushed.values(int(index)))
-        self._settle()
         load_trailing(head, self._panes)
         return pushed
 
     def extend(self, values: ArrayLike) -> None:
         """Take in values without measuring on the way: the same window as after `push_many`, in less time."""
         new, head = _finite(values), self.head
-        first = min(head.size - head.place, len(new))
-        if first < len(new):  # sums are those of the last block alone, and panes of the last three are all that is left
-            last = len(new) - ((len(new) - first) % head.size or head.size)
-            kept = max(last - 2 * head.size, first)
-            append(head, new[:first], self._panes)
-            head.pushed += kept - first
-            for begin in range(kept, last, head.size):
-                append(head, new[begin : begin + head.size], self._panes)
-            new = new[last:]
-        if len(new):
-            self._begin(new)
-            self._append(new, *running_sums(new, head.level, head.total, head.squares))
-        self._settle()
+        if is_turning := self._place + len(new) > head.size:
+            block = np.concatenate((self._block(), new))
+            begin = (len(block) - 1) // head.size * head.size
+            former = block[begin - head.size : begin]
+            self._take(block, len(new), is_turning, last_sums(former, block[begin:], lower_median(former)))
+        elif len(new):
+            level = head.level if head.pushed else float(new[0])
+            self._take(new, len(new), is_turning, sums_on(new, level, head.total, head.squares))
         head.trailing = b""
 
-    def _push_part(self, part: Floats) -> tuple[Counts, Floats, Floats]:
-        """Take in values that belong into one block; the statistics after each."""
+    def _column(self, new: Floats) -> Column:
+        """Values that end no block, or with it, as what is to be measured."""
+        head, leaving, after = self.head, _EMPTY, (0.0, 0.0)
+        place, is_full = head.place, head.pushed >= head.size
+        last = min(place + len(new), head.size - 1)
+        if is_full and last > place:
+            end = min((last // PANE + 1) * PANE, head.size)
+            leaving = load(head, head.pushed // head.size - 1, place + 1, end, self._panes)
+            after = following(self._panes, last // PANE)
+        level = head.level if head.pushed else float(new[0])
+        return Column(new, 0, place, head.size, is_full, level, head.total, head.squares, leaving, after)
+
+    def _turning_column(self, recent: Floats, count: int) -> Column:
+        """The same of values among which blocks begin: so many, after those in the window."""
+        head, place = self.head, self._place
+        is_full, level = head.pushed >= head.size, head.level if head.pushed else float(recent[0])
+        begin = head.size - place if is_full else 0
+        block, leaving = recent[begin:], recent[1:begin]
+        sums = level, head.total, head.squares
+        return Column(block, len(block) - count, place, head.size, is_full, *sums, leaving, (0.0, 0.0))
+
+    def _take(self, values: Floats, count: int, is_turning: bool, sums: Sums) -> None:
+        """Keep values, of which so many are new: those before are all of the block so far, if others begin after it."""
         head = self.head
-        self._begin(part)
-        total, squares = running_sums(part, head.level, head.total, head.squares)
-        measured = self._measured(total[1:], squares[1:])
-        self._append(part, total, squares)
-        return measured
+        head.level, head.total, head.squares = sums.level, sums.total, sums.squares
+        if is_turning:
+            append_blocks(head, values, count, self._panes)
+        else:
+            append(head, values, self._panes)
+        self._settle(sums)
 
-    def _push_blocks(self, new: Floats) -> tuple[Counts, Floats, Floats]:
-        """The same for the values of several blocks at once: the last may stay open, none is the first."""
-        head, whole = self.head, len(new) - len(new) % self.size
-        former = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
-        filled = np.concatenate((former, new, np.zeros(-len(new) % head.size)))  # the zeros are not looked at
-        before, rows = filled[: -head.size].reshape(-1, head.size), filled[head.size :].reshape(-1, head.size)
-        levels = lower_medians(before)
-        back, back_squares = running_sums_of_rows(before[:, ::-1], levels)
-        total, squares = running_sums_of_rows(rows, levels)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            sums = total[:, 1:] + back[:, -2::-1]
-            sums_of_squares = squares[:, 1:] + back_squares[:, -2::-1]
-        count = np.array(head.size)
-        mean, std = mean_and_std(sums, sums_of_squares, count, levels[:, np.newaxis])
-        place = len(new) - (len(rows) - 1) * head.size
-        head.level, head.total, head.squares = float(levels[-1]), float(total[-1, place]), float(squares[-1, place])
-        kept = whole - 2 * head.size  # the panes of those before would be written over
-        head.pushed += kept
-        for begin in range(kept, len(new), head.size):
-            append(head, new[begin : begin + head.size], self._panes)
-        self._backward = back[-1], back_squares[-1]
-        return np.broadcast_to(count, new.shape), mean.ravel()[: len(new)], std.ravel()[: len(new)]
-
-    def _begin(self, new: Floats) -> None:
-        """Begin a block, if these values do: the first of them are to come next."""
-        head = self.head
-        if not head.pushed:
-            head.level = float(new[0])
-        elif head.place == 0:
-            block = load(head, head.pushed // head.size - 1, 0, head.size, self._panes)
-            self._begin_block(block, lower_median(block))
-
-    def _begin_block(self, former: Floats, level: float) -> None:
-        head = self.head
-        head.level, head.total, head.squares = level, 0.0, 0.0
-        self._backward = running_sums(former[::-1], level, 0.0, 0.0)
-
-    def _settle(self) -> None:
+    def _settle(self, sums: Sums) -> None:
         """Keep what later pushes need of the former block, if one ended."""
-        if self._backward is not None:
+        if sums.back is not None:
             size = self.size
             ends = np.minimum((np.arange(panes_of(size)) + 1) * PANE, size)
-            keep_following(self._panes, [sums[size - ends] for sums in self._backward])
-            self._backward = None
-
-    def _append(self, new: Floats, total: Floats, squares: Floats) -> None:
-        """Take in values of one block, with the block's running sums up to each."""
-        self.head.total, self.head.squares = float(total[-1]), float(squares[-1])
-        append(self.head, new, self._panes)
-
-    def _measured(self, total: Floats, squares: Floats) -> tuple[Counts, Floats, Floats]:
-        """Count, mean and standard deviation after each value to come, from the current block's sums after it."""
-        head, place = self.head, self.head.place
-        count = np.arange(place + 1, place + len(total) + 1)
-        if head.pushed >= head.size:
-            more, more_squares = self._suffixes(place + 1, len(total))
-            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                total, squares, count = total + more, squares + more_squares, np.full(len(total), head.size)
-        return count, *mean_and_std(total, squares, count, head.level)
-
-    def _suffixes(self, first: int, count: int) -> tuple[Floats, Floats]:
-        """Sums over the former block from each of `count` places on, the first of which is `first`."""
-        head, last = self.head, min(first + count, self.size) - 1
-        if self._backward is not None:
-            span = slice(self.size - first - count + 1, self.size - first + 1)
-            return self._backward[0][span][::-1], self._backward[1][span][::-1]
-        if last < first:
-            return np.zeros(count), np.zeros(count)
-        end = min((last // PANE + 1) * PANE, head.size)
-        inside = load(head, head.pushed // head.size - 1, first, end, self._panes)
-        total, squares = running_sums(inside[::-1], head.level, *following(self._panes, last // PANE))
-        places = slice(end - first - count + 1, end - first + 1)
-        return total[places][::-1], squares[places][::-1]
+            keep_following(self._panes, sums.back[:, size - ends])
 
     def summary(self, values: Floats | None = None) -> Summary:
         """The window as it is, digit for digit as `push_many` gave it. Raises ValueError where it is empty.
@@ -288,9 +234,9 @@ class CountWindow:
         inside, count = self.values if values is None else values, min(head.pushed, head.size)
         total, squares = np.array([head.total]), np.array([head.squares])
         if head.pushed > head.size and head.place:
-            more, more_squares = self._suffixes(head.place, 1)
+            more = sums_on(inside[: head.size - head.place][::-1], head.level, 0.0, 0.0)
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                total, squares = total + more, squares + more_squares
+                total, squares = total + more.total, squares + more.squares
         means, stds = mean_and_std(total, squares, np.array([count]), head.level)
         mean, std = two_pass(inside) if np.isnan(stds[0]) else (float(means[0]), float(stds[0]))
         return Summary(count, mean, std, float(inside.min()), float(inside.max()))
@@ -331,15 +277,14 @@ class CountWindow:
         head.level = level
         if not place:
             block, place = block - 1, min(self.size, pushed)
+        rest = values[len(values) - place :]
         if block > 0:  # what has left the window stands for nothing: its sums are not asked for
             former = np.concatenate((np.full(place, level), values[: len(values) - place]))
             head.pushed = (block - 1) * self.size
             append(head, former, self._panes)
-            self._begin_block(former, level)
-            self._settle()
-        if place:
-            rest = values[len(values) - place :]
-            self._append(rest, *running_sums(rest, level, 0.0, 0.0))
+            self._take(rest, len(rest), False, last_sums(former, rest, level))
+        elif place:
+            self._take(rest, len(rest), False, sums_on(rest, level, 0.0, 0.0))
 
 
 def _finite(values: ArrayLike) -> Floats:

@@ -17,7 +17,7 @@ from schemas.columns.scan import WIDTH
 from schemas.columns.templates import no_templates
 from schemas.columns.words import MARGIN, Bytes
 from schemas.compact import CompactMetrics
-from schemas.kernel import COMPILED
+from schemas.kernel import COMPILED, load_others
 from schemas.metrics import RATIOS, Metrics
 
 #: Values put together for the kernel: enough for the thread that fetches to get something done meanwhile.
@@ -187,6 +187,7 @@ class LateColumnDecoder:
 
     def load(self) -> None:
         """Have it from now on, and what is loaded beside it."""
+        load_others()
         self._decoder = ColumnDecoder(self._parse)
         if self._beside is not None:
             self._beside()

@@ -17,6 +17,7 @@ from schemas.columns.decoder import ColumnDecoder
 from schemas.compact import CompactMetrics, compact_parser
 from schemas.kernel import COMPILED
 from schemas.parse import parser_for
+from streams import measuring
 from streams.parts import MemoryTable, Parts
 from streams.processor import Processor
 from streams.records import Forward, Output, StoredRecord
@@ -116,13 +117,16 @@ def test_any_batches_of_columns_equal_one_event_after_the_other(
     stored = records(contents)
     table = MemoryTable()
     stage = MonitorStage(asked)
-    if decoding == "by kernels":
-        assert COLUMNS is not None
-        stage.decode_columns = COLUMNS.decode  # type: ignore[method-assign] # however few they are
-    processor = Processor(stage, 0, 1, table)
-    bounds = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
-    found: list[Output | Forward] = [o for begin, end in pairwise(bounds) for o in processor.process(stored[begin:end])]
     expected_state, expected = one_by_one(stored, asked)
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
+    with pytest.MonkeyPatch.context() as patch:
+        if decoding == "by kernels":
+            assert COLUMNS is not None
+            patch.setattr(stage, "decode_columns", COLUMNS.decode)  # however few they are
+            patch.setattr(measuring._Loaded, "kernels", True)
+        processor, found = Processor(stage, 0, 1, table), list[Output | Forward]()
+        for begin, end in pairwise(bounds):
+            found += processor.process(stored[begin:end])
     assert found == expected
     if stored:
         assert table.get(b"m") == expected_state
