@@ -92,13 +92,23 @@ def unlocked(function: Callable[P, R]) -> Kernel[P, R]:
     return Kernel(function, nogil=True, makes_arrays=False)
 
 
-_OTHERS: Final = list[Callable[[], None]]()
+class LoadedWithOthers:
+    """Loads kernels that are no reason to load numba, but of use once it is there; `done` tells whether they are."""
+
+    def __init__(self, load: Callable[[], None]) -> None:
+        self._load = load
+        self.done = False
+        _OTHERS.append(self)
+
+    def __call__(self) -> None:
+        self._load()
+        self.done = True
 
 
-def with_others(load: Callable[[], None]) -> Callable[[], None]:
-    """What loads kernels that are no reason to load numba, but of use once it is there: `load_others` calls it."""
-    _OTHERS.append(load)
-    return load
+_OTHERS: Final = list[LoadedWithOthers]()
+
+#: Makes of a function that compiles kernels, or loads what was compiled, one that is called by `load_others`, too.
+with_others = LoadedWithOthers
 
 
 def load_others() -> None:

@@ -76,13 +76,7 @@ class Measured:
 
 def measured(column: Column) -> Measured:
     """The statistics of a window after each new value."""
-    return _by_kernel(column) if _Loaded.kernels else _by_numpy(column)
-
-
-class _Loaded:
-    """Whether the kernels are compiled: a worker that keeps up never loads what compiles them."""
-
-    kernels = False
+    return _by_kernel(column) if load.done else _by_numpy(column)
 
 
 @with_others
@@ -90,7 +84,6 @@ def load() -> None:
     """Have the kernels from now on. Needs numba."""
     _by_kernel(Column(np.arange(4.0), 2, 2, 2, True, 0.0, 0.0, 0.0, _EMPTY, (0.0, 0.0)))
     add_up.compiled(_EMPTY, _EMPTY, 0.0, np.empty((2, 1)))
-    _Loaded.kernels = True
 
 
 @inlined
@@ -224,7 +217,7 @@ def sums_on(values: Floats, level: float, total: float, squares: float) -> Sums:
 
 def last_sums(former: Floats, values: Floats, level: float) -> Sums:
     """The sums of a block's first values, after a former block."""
-    if not _Loaded.kernels:
+    if not load.done:
         sums = sums_on(values, level, 0.0, 0.0)
         sums.back = np.stack(running_sums(former[::-1], level, 0.0, 0.0))
         return sums

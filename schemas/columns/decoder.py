@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from itertools import chain
 from threading import Thread
@@ -191,6 +192,7 @@ class LateColumnDecoder:
         self._decoder = ColumnDecoder(self._parse)
         if self._beside is not None:
             self._beside()
+        gc.freeze()  # numba stays: to look through all it is made of takes the collector some 75 ms each time
 
 
 def _room_for(kinds: int) -> tuple[Any, Any, Any, Any, Any]:

@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from zstandard import ZstdCompressor
 
-from agents.backtest.sources import lines
+from agents.backtest.sources import line_ends, lines
 from agents.backtest.sources.lines import LineRecords, read_line_batches, read_lines
 from agents.recording.items import SourceError
+from schemas.kernel import COMPILED
 from tests.backtest.test_batches import COLUMNS
 
 pieces = st.lists(
@@ -30,16 +31,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lines")
 
 
+@pytest.mark.parametrize("by_kernel", [True, False] if COMPILED else [False])
 @example([b"\xef\xbb\xbf", b"{}", b"\r", b"\r\n", b"{}"], 20, 9, "")
-@given(pieces, st.integers(1, 20), st.integers(1, 9), st.sampled_from(sorted(PACKED)))
+@example([b"a" * 30, b"\n", b"x\n" * 9, b" x\n", b"x \r\n", b"\x0b\n\x0b", b"\n"], 300, 9, "")
+@given(pieces, st.integers(1, 90), st.integers(1, 9), st.sampled_from(sorted(PACKED)))
 def test_however_a_file_is_cut_into_chunks(
-    folder: Path, content: list[bytes], chunk: int, piece: int, as_: str
+    folder: Path, by_kernel: bool, content: list[bytes], chunk: int, piece: int, as_: str
 ) -> None:
+    if by_kernel:
+        line_ends.load()
     file = folder / f"a.jsonl{as_}"
     file.write_bytes(PACKED[as_](b"".join(content)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "CHUNK", chunk)
         patch.setattr(lines, "_PIECE", piece)
+        patch.setattr(line_ends, "_PIECE", piece)
+        patch.setattr(line_ends, "_TOGETHER", piece + 7)
+        patch.setattr(line_ends.load, "done", by_kernel)
         patch.setattr(lines, "MAX_SIZE", 20)
         together = [record for batch in read_line_batches(file) for record in batch]
         values = [value for batch in read_line_batches(file) for value in batch.values()]

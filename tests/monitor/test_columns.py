@@ -123,7 +123,7 @@ def test_any_batches_of_columns_equal_one_event_after_the_other(
         if decoding == "by kernels":
             assert COLUMNS is not None
             patch.setattr(stage, "decode_columns", COLUMNS.decode)  # however few they are
-            patch.setattr(measuring._Loaded, "kernels", True)
+            patch.setattr(measuring.load, "done", True)
         processor, found = Processor(stage, 0, 1, table), list[Output | Forward]()
         for begin, end in pairwise(bounds):
             found += processor.process(stored[begin:end])

@@ -35,7 +35,7 @@ def told(size: int, kind: str, seed: int, by_kernels: float) -> tuple[list[bytes
     for _ in range(rng.randrange(1, 8)):
         values = [KINDS[kind](rng) for _ in range(rng.choice([1, 3, PANE, size, 2 * size + 1, 5 * size]))]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(measuring._Loaded, "kernels", ways.random() < by_kernels)
+            patch.setattr(measuring.load, "done", ways.random() < by_kernels)
             if rng.random() < 0.3:
                 window.extend(values)
             else:

@@ -9,7 +9,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from agents.backtest.sources.lines import ends_of_lines, whole_lines
+from agents.backtest.sources.line_ends import ends_of_lines
+from agents.backtest.sources.lines import whole_lines
 from agents.recording.compressed import Damaged
 from agents.recording.envelopes import PARTITION, TIMESTAMP, TOPIC, VALUE, envelopes_of
 from agents.recording.format import NotARecording, item_of
@@ -159,7 +160,7 @@ def read_recording_blocks(path: Path, topics: Sequence[str]) -> Iterator[Recordi
     first = True
     try:
         for text in whole_lines(path, may_be_cut_short=True):
-            ends = ends_of_lines(text)
+            ends, _ = ends_of_lines(text, MAX_SIZE)
             begins = np.append(0, ends[:-1] + 1)
             kept = ends - begins < MAX_SIZE + 2
             kept[0] &= not first  # the header

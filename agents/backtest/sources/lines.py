@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
 
+from agents.backtest.sources.line_ends import BREAK, RETURN, SPACE, ends_of_lines
 from agents.recording.compressed import CutShort, Damaged, open_bytes
 from agents.recording.items import SourceError, SourceRecord
 from schemas.columns.columns import Integers
@@ -25,8 +26,6 @@ _PIECE: Final = 2**18
 
 #: References to a buffer that nobody looks at: the list of buffers, and the argument of who counts.
 _UNUSED: Final = 2
-
-_BREAK, _RETURN, _SPACE = b"\n\r "
 
 
 class LineRecords(RecordBatch):
@@ -67,9 +66,9 @@ def read_line_batches(path: Path) -> Iterator[LineRecords]:
     number = 0
     try:
         for text in whole_lines(path):
-            ends = ends_of_lines(text)
+            ends, any_unusual = ends_of_lines(text, MAX_SIZE)
             if len(ends):
-                numbers, lines = _lines_in(text, ends, number)
+                numbers, lines = _lines_in(text, ends, number, any_unusual)
                 yield LineRecords(path.name, numbers, lines)
                 number += len(ends)
     except Damaged as problem:
@@ -100,7 +99,7 @@ def whole_lines(path: Path, may_be_cut_short: bool = False) -> Iterator[Bytes]:
                 rest = rest[: MAX_SIZE + 2]
             del text
     if len(rest) and not may_be_cut_short:
-        text[len(rest)] = _BREAK  # it ends here
+        text[len(rest)] = BREAK  # it ends here
         yield _padded(text, len(rest) + 1)
 
 
@@ -139,39 +138,34 @@ def _last_break(text: Bytes) -> int:
     end = len(text)
     while end:
         begin = max(end - _PIECE, 0)
-        if len(found := np.flatnonzero(text[begin:end] == _BREAK)):
+        if len(found := np.flatnonzero(text[begin:end] == BREAK)):
             return begin + int(found[-1])
         end = begin
     return -1
 
 
 def _padded(text: Bytes, end: int) -> Bytes:
-    text[end : end + len(PADDING)] = _BREAK
+    text[end : end + len(PADDING)] = BREAK
     padded = text[: end + len(PADDING)]
     padded.flags.writeable = False
     return padded
 
 
-def ends_of_lines(text: Bytes) -> Integers:
-    """Where the lines of a padded text end."""
-    end = len(text) - len(PADDING)
-    pieces = [
-        begin + np.flatnonzero(text[begin : min(begin + _PIECE, end)] == _BREAK) for begin in range(0, end, _PIECE)
-    ]
-    return np.concatenate(pieces)
-
-
-def _lines_in(text: Bytes, ends: Integers, before: int) -> tuple[Sequence[int] | Integers, PackedValues]:
+def _lines_in(
+    text: Bytes, ends: Integers, before: int, any_unusual: bool
+) -> tuple[Sequence[int] | Integers, PackedValues]:
     """The lines that end there, with their numbers, after so many others; without those that are blank."""
-    starts = np.append(0, ends[:-1] + 1)
+    starts, numbers = np.append(0, ends[:-1] + 1), range(before + 1, before + 1 + len(ends))
+    if not any_unusual and (before or text[0] != _BYTE_ORDER_MARK[0]):
+        return numbers, PackedValues(text, starts, ends)
     ends = np.minimum(ends, starts + MAX_SIZE + 2)
     if not before and text[:3].tobytes() == _BYTE_ORDER_MARK:
         starts[0] += 3
-    returned = np.flatnonzero(text[ends - 1] == _RETURN)
-    while len(returned := returned[(ends > starts)[returned] & (text[ends[returned] - 1] == _RETURN)]):
+    returned = np.flatnonzero(text[ends - 1] == RETURN)
+    while len(returned := returned[(ends > starts)[returned] & (text[ends[returned] - 1] == RETURN)]):
         ends[returned] -= 1
-    numbers, lines = range(before + 1, before + 1 + len(ends)), PackedValues(text, starts, ends)
-    unusual = np.flatnonzero(text[starts] <= _SPACE)  # what begins with a space may be nothing but spaces
+    lines = PackedValues(text, starts, ends)
+    unusual = np.flatnonzero(text[starts] <= SPACE)  # what begins with a space may be nothing but spaces
     blank = [at for at in unusual.tolist() if not lines[at].strip()]
     if not blank:
         return numbers, lines
