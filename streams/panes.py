@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -200,10 +201,10 @@ def append_blocks(head: WindowHead, values: Floats, count: int, panes: Parts) ->
     for block in range(max(begun, last - 2), last + 1):
         first = max(sealed if block == begun else 0, left if block == last - 2 else 0)
         end = left if block == last else panes_of(head.size)
-        base, whole = (block - begun) * head.size * _BYTES, (block - begun + 1) * head.size * _BYTES
-        for number in range(first, end):
-            at = base + number * _PANE_BYTES
-            panes[_slot(head.size, block, number)] = data[at : min(at + _PANE_BYTES, whole)]
+        base = (block - begun) * head.size * _BYTES
+        part = data[base + first * _PANE_BYTES : base + min(end * _PANE_BYTES, head.size * _BYTES)]
+        cut = [part[at : at + _PANE_BYTES] for at in range(0, len(part), _PANE_BYTES)]
+        panes.put_all(_slots(head.size, block, range(first, end)), cut)
     head.open = data[((last - begun) * head.size + left * PANE) * _BYTES :]
 
 
@@ -232,7 +233,7 @@ def load(head: WindowHead, block: int, first: int, end: int, panes: Parts) -> Fl
     if end <= first:
         return np.empty(0)
     numbers = range(first // PANE, (end - 1) // PANE + 1)
-    data = b"".join([panes[_slot(head.size, block, number)] for number in numbers])
+    data = b"".join(panes.get_all(_slots(head.size, block, numbers)))
     skipped = first - numbers.start * PANE
     return np.frombuffer(data, "<f8")[skipped : skipped + end - first].astype(np.float64, copy=False)
 
@@ -240,6 +241,12 @@ def load(head: WindowHead, block: int, first: int, end: int, panes: Parts) -> Fl
 def panes_of(size: int) -> int:
     """How many panes a block has."""
     return -(-size // PANE)
+
+
+@lru_cache(maxsize=64)
+def behind_panes(size: int) -> NDArray[np.int64]:
+    """How many values of a block come after each of its panes; not to be changed."""
+    return np.maximum(size - (np.arange(panes_of(size)) + 1) * PANE, 0)
 
 
 def discard(head: WindowHead, panes: Parts) -> None:
@@ -252,3 +259,8 @@ def discard(head: WindowHead, panes: Parts) -> None:
 
 def _slot(size: int, block: int, number: int) -> bytes:
     return (block % 2 * -(-size // PANE) + number).to_bytes(4, "big")
+
+
+def _slots(size: int, block: int, numbers: range) -> list[bytes]:
+    first = block % 2 * -(-size // PANE)
+    return [(first + number).to_bytes(4, "big") for number in numbers]

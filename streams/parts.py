@@ -6,8 +6,8 @@ own in the same table: read when they are looked at, and written together with t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Protocol, cast
 
 
 class Table(Protocol):
@@ -61,6 +61,19 @@ class Parts:
 
     def __setitem__(self, name: bytes, value: bytes) -> None:
         self._changes[self._prefix + name] = value
+
+    def get_all(self, names: Iterable[bytes]) -> list[bytes]:
+        """Several parts; raises KeyError if one is not there."""
+        keys, changes, table = [self._prefix + name for name in names], self._changes, self._table
+        found = [changes[key] if key in changes else table.get(key) for key in keys]
+        if None in found:
+            raise KeyError(keys[found.index(None)][len(self._prefix) :])
+        return cast("list[bytes]", found)
+
+    def put_all(self, names: Iterable[bytes], values: Iterable[bytes]) -> None:
+        """Set several parts, each to the value in its place."""
+        prefix = self._prefix
+        self._changes.update(zip([prefix + name for name in names], values, strict=True))
 
     def discard(self, name: bytes) -> None:
         """Delete a part, if there is one."""

@@ -32,12 +32,12 @@ from streams.panes import (
     WindowHead,
     append,
     append_blocks,
+    behind_panes,
     discard,
     following,
     keep_following,
     load,
     load_trailing,
-    panes_of,
 )
 from streams.parts import MemoryTable, Parts
 from streams.window_sums import Counts, lower_median, mean_and_std, two_pass
@@ -219,9 +219,7 @@ class CountWindow:
     def _settle(self, sums: Sums) -> None:
         """Keep what later pushes need of the former block, if one ended."""
         if sums.back is not None:
-            size = self.size
-            ends = np.minimum((np.arange(panes_of(size)) + 1) * PANE, size)
-            keep_following(self._panes, sums.back[:, size - ends])
+            keep_following(self._panes, sums.back[:, behind_panes(self.size)])
 
     def summary(self, values: Floats | None = None) -> Summary:
         """The window as it is, digit for digit as `push_many` gave it. Raises ValueError where it is empty.
