@@ -198,6 +198,7 @@ def _as_recorded(stages: Sequence[RecordedStage], events: Iterable[EventLike | I
             for found, stage in zip(findings, stages, strict=True):
                 found.keep(stage.add_block(item))
             latest_ms = max(latest_ms, item.latest())
+            item.release()
             continue
         for found, stage in zip(findings, stages, strict=True):
             if said := stage.add(item):
@@ -224,6 +225,9 @@ def _in_lanes(lanes: Sequence[Lane], batches: Iterable[RecordBatch]) -> list[Fin
                 found.keep(lane.take(decoded))
                 found.events_read += len(batch)
             begin += len(batch)
+            del batch, decoded
+        if isinstance(records, LineRecords):
+            records.release()
     for found, lane in zip(findings, lanes, strict=True):
         found.in_drift.latest_ms = lane.latest_ms
     return findings

@@ -108,6 +108,10 @@ class RecordingBlock:
     def __len__(self) -> int:
         return len(self.begins)
 
+    def release(self) -> None:
+        """Nobody looks at its lines any more: what holds their text may be read into again."""
+        self.text = self.text[:0].copy()
+
     def _items_at(self, lines: Integers) -> list[tuple[int, Item]]:
         return [(line, item) for line in lines.tolist() if (item := self._item(line)) is not None]
 
@@ -165,6 +169,8 @@ def read_recording_blocks(path: Path, topics: Sequence[str]) -> Iterator[Recordi
             kept = ends - begins < MAX_SIZE + 2
             kept[0] &= not first  # the header
             first = False
-            yield RecordingBlock(text, begins[kept], ends[kept], topics)
+            block = RecordingBlock(text, begins[kept], ends[kept], topics)
+            del text  # which is now held by the block alone
+            yield block
     except (Damaged, OSError) as problem:
         raise SourceError(f"{path}: cannot be read: {problem}") from None

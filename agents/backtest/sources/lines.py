@@ -60,21 +60,30 @@ class LineRecords(RecordBatch):
     def with_headers(self) -> bool:
         return False
 
+    def release(self) -> None:
+        """Nobody looks at them any more: what holds their text may be read into again."""
+        self._numbers, self._lines = (), ()
+
 
 def read_line_batches(path: Path) -> Iterator[LineRecords]:
     """The records of `read_lines`, many at a time. Raises SourceError as it does."""
     number = 0
     try:
         for text in whole_lines(path):
-            ends, any_unusual = ends_of_lines(text, MAX_SIZE)
-            if len(ends):
-                numbers, lines = _lines_in(text, ends, number, any_unusual)
-                yield LineRecords(path.name, numbers, lines)
-                number += len(ends)
+            records, count = _records_in(text, path.name, number)
+            del text  # which is now held by the records alone
+            yield records
+            number += count
     except Damaged as problem:
         raise SourceError(f"{path}: after line {number}: {problem}") from None
     except OSError as problem:
         raise SourceError(f"{path}: cannot be read: {problem.strerror or problem}") from None
+
+
+def _records_in(text: Bytes, name: str, before: int) -> tuple[LineRecords, int]:
+    """The records of a padded text after so many lines of a file, and how many lines it has."""
+    ends, any_unusual = ends_of_lines(text, MAX_SIZE)
+    return LineRecords(name, *_lines_in(text, ends, before, any_unusual)), len(ends)
 
 
 def whole_lines(path: Path, may_be_cut_short: bool = False) -> Iterator[Bytes]:
