@@ -10,6 +10,9 @@ from types import FunctionType
 from typing import Final, Generic, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,6 +93,11 @@ def bare(function: Callable[P, R]) -> Kernel[P, R]:
 def unlocked(function: Callable[P, R]) -> Kernel[P, R]:
     """A kernel that makes no arrays and lets other threads of Python run meanwhile."""
     return Kernel(function, nogil=True, makes_arrays=False)
+
+
+def plain(values: Floats) -> Floats:
+    """An array as kernels are compiled for, where that matters: for others (read-only ones) they would be anew."""
+    return values if values.flags.carray else values.copy()
 
 
 class LoadedWithOthers:

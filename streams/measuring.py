@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from schemas.kernel import bare, inlined, with_others
+from schemas.kernel import bare, inlined, plain, with_others
 from streams.panes import WELL_CONDITIONED, Floats
 from streams.window_sums import lower_medians, mean_and_std, running_sums, running_sums_of_rows
 
@@ -150,13 +150,13 @@ def add_up(former: Floats, values: Floats, level: float, back: Floats) -> tuple[
 
 def _by_kernel(column: Column) -> Measured:
     _check(column)
-    levels = np.append(column.level, column.levels())
+    levels = np.concatenate(([column.level], column.levels()))
     has_begun = len(levels) > 1
     sums = np.array((column.total, column.squares, *column.after))
     back = np.empty((2, (column.size if has_begun else len(column.leaving)) + 1))
     mean, std = np.empty((2, len(column.values) - column.first))
     measure.compiled(
-        _plain(column.values), column.first, column.place, column.size, column.is_full, _plain(column.leaving),
+        plain(column.values), column.first, column.place, column.size, column.is_full, plain(column.leaving),
         levels, sums, back, mean, std,
     )  # fmt: skip
     total, squares, _, _ = sums.tolist()
@@ -222,10 +222,5 @@ def last_sums(former: Floats, values: Floats, level: float) -> Sums:
         sums.back = np.stack(running_sums(former[::-1], level, 0.0, 0.0))
         return sums
     back = np.empty((2, len(former) + 1))
-    total, squares = add_up.compiled(_plain(former), _plain(values), level, back)
+    total, squares = add_up.compiled(plain(former), plain(values), level, back)
     return Sums(level, total, squares, back)
-
-
-def _plain(values: Floats) -> Floats:
-    """The values as what kernels are compiled for: others would be compiled anew."""
-    return values if values.flags.carray else values.copy()

@@ -67,17 +67,18 @@ class Lane:
         self._latest = int(greatest[-1])
         decoded = self._share.of(decoded)
         self._any_waits |= Heartbeat in set(map(type, decoded.messages))
-        return self._apply(decoded, np.where(greatest == _NEVER, 0, greatest - self._first))
+        return self._apply(decoded, greatest)
 
     @property
     def latest_ms(self) -> int:
         """The greatest event time so far, in milliseconds since the epoch; far below 0 if there was none."""
         return self._latest
 
-    def _apply(self, decoded: Decoded, clocks: Milliseconds) -> list[Output | Forward]:
-        """Apply records at whose places the clock stands as given."""
+    def _apply(self, decoded: Decoded, greatest: Milliseconds) -> list[Output | Forward]:
+        """Apply records up to whose places these are the greatest times."""
         if not self._any_waits:
             return self._processor.apply(decoded)
+        clocks = np.where(greatest == _NEVER, 0, greatest - self._first)
         decoded.clocks = clocks.tolist()
         # As soon as time goes on after those, it is known what waits, and until when.
         cuts = np.searchsorted(clocks, clocks[self._may_be_due_soon(decoded)], side="right").tolist()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Final, Self, get_args
+from typing import Any, Final, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.drift.detector import Direction, Verdict, Watched
+from schemas.kernel import bare, plain, with_others
 from streams.windows import CountWindow, Floats, Pushed
 
 #: A deviation no larger than this is a constant series, whatever the last digits say.
@@ -65,6 +66,8 @@ class ZScore:
 
     def judge(self, values: Floats, statistics: Pushed) -> list[tuple[int, Verdict]]:
         """(index, verdict) of the values that fire, from the window's statistics after each."""
+        if load.done and not self._may_fire(values, statistics):
+            return []
         scores = _scores(values, statistics)
         fires = self._fires(scores, statistics.count)
         return [(int(index), self._verdict(float(scores[index]), True)) for index in np.flatnonzero(fires)]
@@ -101,9 +104,37 @@ class ZScore:
         beyond = {"both": np.abs(scores), "up": scores, "down": -scores}[self.direction] > self.threshold
         return np.asarray(beyond & (np.asarray(count) >= self.min_samples))
 
+    def _may_fire(self, values: Floats, statistics: Pushed) -> bool:
+        """Whether any value does, by the kernel."""
+        of = plain(values), plain(statistics.mean), plain(statistics.std), statistics.count, self.min_samples
+        is_up, is_down = self.direction != "down", self.direction != "up"
+        return bool(any_beyond.compiled(*of, self.threshold, is_up, is_down))
+
     def _verdict(self, score: float, fires: bool) -> Verdict:
         direction: Direction = "none" if not fires else "up" if score > 0 else "down"
         return Verdict(fires, False, direction, score, self.threshold)
+
+
+@bare
+def any_beyond(
+    values: Floats, mean: Floats, std: Floats, count: Any, least: int, threshold: float, is_up: bool, is_down: bool
+) -> bool:
+    """Whether a z, as `_scores` has it, lies beyond the threshold, upwards or downwards, in a window of `least` values.
+
+    Digits and decisions are those of numpy, in one pass.
+    """
+    for at in range(len(values)):
+        if std[at] > CONSTANT and count[at] >= least:
+            score = (values[at] / 2 - mean[at] / 2) / (std[at] / 2)
+            if (is_up and score > threshold) or (is_down and -score > threshold):
+                return True
+    return False
+
+
+@with_others
+def load() -> None:
+    """Have the kernel from now on. Needs numba."""
+    any_beyond.compiled(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1, np.int64), 2, 3.0, True, True)
 
 
 def _scores(values: Floats, statistics: Pushed) -> Floats:

@@ -52,6 +52,7 @@ class Pending:
     _rest: list[float] = field(default_factory=list)
     _count: int = 0
     _column: Floats = field(default_factory=lambda: _EMPTY)
+    _whole: Floats | None = None
     _column_positions: range = range(0)
     _column_inputs: range = range(0)
 
@@ -75,12 +76,15 @@ class Pending:
             self._pieces.append(np.array(self._rest, np.float64))
             self._rest = []
 
-    def add_column(self, column: Floats, inputs: range, positions: range) -> None:
-        """The rest of the step: one value of each of these inputs."""
-        self._column, self._column_inputs, self._column_positions = column, inputs, positions
+    def add_column(self, whole: Floats, inputs: range, positions: range) -> None:
+        """The rest of the step: one value of each of these inputs, after the first of `whole`, which came by itself."""
+        self._column, self._column_inputs, self._column_positions = whole[1:], inputs, positions
+        self._whole = whole if self._count == 1 else None
 
     def values(self) -> Floats:
-        """All of them, in order."""
+        """All of them, in order; not to be changed."""
+        if self._whole is not None:
+            return self._whole
         self._close()
         return np.concatenate((*self._pieces, self._column))
 

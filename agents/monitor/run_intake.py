@@ -72,5 +72,5 @@ class RunIntake:
         end = self._findings.position
         for pending, values in kept:
             if pending is not None:
-                pending.add_column(values[1:], rest, range(first, end, width))
+                pending.add_column(values, rest, range(first, end, width))
                 first += 1

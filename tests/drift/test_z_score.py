@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.drift import RECOMMENDED, WindowDetector, ZScore, make_detector
+from agents.drift import RECOMMENDED, WindowDetector, ZScore, make_detector, z_score
+from schemas.kernel import COMPILED
 
 SERIES = st.lists(
     st.one_of(st.floats(0, 1), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.9, 0.1, 1e300])),
@@ -24,8 +25,17 @@ def stepped(before: float, after: float, seed: int = 1) -> list[float]:
     return [*rng.normal(before, 0.01, 300), *rng.normal(after, 0.01, 60)]
 
 
+@pytest.fixture(params=["by numpy", "by kernel"] if COMPILED else ["by numpy"])
+def judging(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a kernel says first if any value fires."""
+    if request.param == "by kernel":
+        z_score.load()
+    monkeypatch.setattr(z_score.load, "done", request.param == "by kernel")
+
+
 @given(values=SERIES, cut=st.integers(0, 80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("judging")
 def test_many_at_once_is_the_same_as_one_by_one_and_as_a_restored_detector(values: list[float], cut: int) -> None:
     single, whole, restored = (ZScore(size=20, min_samples=5) for _ in range(3))
     verdicts = [single.update(value) for value in values]
@@ -97,6 +107,7 @@ def test_z_is_taken_in_a_window_that_includes_the_newest_value() -> None:
     assert verdicts[-1].statistic == pytest.approx((0.5 - np.mean(values)) / np.std(values, ddof=1))
 
 
+@pytest.mark.usefixtures("judging")
 def test_z_is_zero_where_the_deviation_is_at_most_the_epsilon_of_float32() -> None:
     epsilon = float(np.finfo(np.float32).eps)
     below, above = ZScore(size=20, min_samples=5), ZScore(size=20, min_samples=5)
@@ -104,6 +115,7 @@ def test_z_is_zero_where_the_deviation_is_at_most_the_epsilon_of_float32() -> No
     assert [index for index, _ in above.update_many([1.0] * 19 + [1.0 + 100 * epsilon])] == [19]
 
 
+@pytest.mark.usefixtures("judging")
 @pytest.mark.parametrize(("direction", "found"), [("both", [100, 201]), ("up", [201]), ("down", [100])])
 def test_direction_says_which_side_counts(direction: str, found: list[int]) -> None:
     usual = [0.90, 0.92] * 50
@@ -111,6 +123,7 @@ def test_direction_says_which_side_counts(direction: str, found: list[int]) -> N
     assert [index for index, _ in verdicts] == found
 
 
+@pytest.mark.usefixtures("judging")
 def test_the_first_judged_value_is_the_one_that_completes_min_samples() -> None:
     detector = make_detector("z_score", min_samples=50)
     assert [index for index, _ in detector.update_many([0.90, 0.92] * 24 + [0.91, 0.1])] == [49]
