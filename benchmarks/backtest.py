@@ -7,6 +7,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.recorded import recording
 from benchmarks.run import Json, Run, median, run_process
 from benchmarks.traffic import PER_MESSAGE, Pairs, in_turn, metrics, outcomes
 
@@ -27,6 +28,8 @@ def backtest(run: Run) -> Json:
             "metrics": _written(folder / "metrics.jsonl", metrics(in_turn(run.records))),
             "outcomes": _written(folder / "outcomes.jsonl", outcomes(in_turn(messages))),
             "outcomes_with_scores": _written(folder / "scores.jsonl", outcomes(in_turn(messages), scores=True)),
+            "recording": recording(folder / "recording.jsonl", metrics(in_turn(run.records)), ordered=True),
+            "recording_without_cuts": recording(folder / "plain.jsonl", metrics(in_turn(run.records)), ordered=False),
             "tenth": _written(folder / "tenth.jsonl", metrics(in_turn(run.records // 10))),
         }
         for _ in range(run.rounds):
@@ -34,7 +37,7 @@ def backtest(run: Run) -> Json:
             told["live"].append(live.records / live.cpu_seconds)
             for each, file in files.items():
                 done = _run(file, 1)
-                per = 1 if each in ("metrics", "tenth") else PER_MESSAGE
+                per = PER_MESSAGE if each.startswith("outcomes") else 1
                 told[each].append(done["records"] * per / done["cpu_seconds"])
                 memory[each].append(done["memory_bytes"])
             spread = _run(files["metrics"], 2)
@@ -46,6 +49,8 @@ def backtest(run: Run) -> Json:
         "live_records_per_cpu_second": rates["live"],
         "records_per_cpu_second": rates["metrics"],
         "ratio_to_live": round(rates["metrics"] / rates["live"], 2),
+        "recorded_records_per_cpu_second": rates["recording"],
+        "recorded_records_without_cuts_per_cpu_second": rates["recording_without_cuts"],
         "outcomes_per_cpu_second": rates["outcomes"],
         "outcomes_with_scores_per_cpu_second": rates["outcomes_with_scores"],
         "records_per_second_in_two_processes": rates["two_processes"],
