@@ -23,7 +23,7 @@ from streams.records import Forward, Output, Record
 from streams.stage import Input, Stage
 
 #: Records that wait to be applied together, of all partitions.
-BATCH_RECORDS = 64_000
+BATCH_RECORDS = 128_000
 
 #: Records that may wait for their copy; the older half is then forwarded.
 MOST_WAITING = 500_000

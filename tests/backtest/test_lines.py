@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from zstandard import ZstdCompressor
 
+from agents.backtest import backtest, open_source
 from agents.backtest.sources import line_ends, lines
 from agents.backtest.sources.lines import LineRecords, read_line_batches, read_lines
 from agents.recording.items import SourceError
@@ -92,3 +93,19 @@ def test_a_damaged_file_is_named_with_the_line_reached(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(b"{}\n" * 9, mtime=0)[:-9])
     with pytest.raises(SourceError, match=r"cut\.jsonl\.gz: after line \d: it is cut short$"):
         list(read_line_batches(file))
+
+
+def test_a_backtest_reads_all_of_a_file_into_the_same_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[lines._Buffers]()
+
+    class Buffers(lines._Buffers):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(lines, "CHUNK", 1_000)
+    monkeypatch.setattr(lines, "_Buffers", Buffers)
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b"".join(USUAL % (at % 3, 9) + b"\n" for at in range(200)))
+    assert backtest(open_source(file)).events_read == 200
+    assert [len(each._known) for each in made] == [1]
