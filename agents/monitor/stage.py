@@ -11,6 +11,7 @@ from pydantic import Field
 
 from agents.monitor.batch import Batch
 from agents.monitor.encoded.steps import EncodedSteps
+from agents.monitor.encoded.steps import load as encoded_kernel
 from agents.monitor.expiry import next_due
 from agents.monitor.idle import clock_at, idle_deadline
 from agents.monitor.outputs import STAGE, retirement
@@ -79,8 +80,8 @@ class MonitorStage:
         # An attribute rather than a method: it is called for each record.
         self.decode: Callable[[bytes | None, Headers], Message | CompactMessage]
         self.decode = compact_parser(parser_for(MonitorInput))
-        self.encoded_steps: EncodedSteps | None = None
-        self._columns = LateColumnDecoder(self.decode, self._load_encoded_steps)
+        self._encoded = EncodedSteps(self._plans)
+        self._columns = LateColumnDecoder(self.decode)
 
     def decode_columns(self, values: Sequence[bytes | None]) -> tuple[Sequence[MetricColumns], list[int]] | None:
         """What `decode` gives for records without headers, as far as it can be had in columns."""
@@ -90,8 +91,10 @@ class MonitorStage:
         """Decode in columns from now on, rather than after many records; it takes a few seconds. Needs numba."""
         self._columns.load()
 
-    def _load_encoded_steps(self) -> None:
-        self.encoded_steps = EncodedSteps(self._plans)
+    @property
+    def encoded_steps(self) -> EncodedSteps | None:
+        """Where columns are decoded by kernels, which are loaded with this one's."""
+        return self._encoded if encoded_kernel.done else None
 
     def hasten(self, seconds: float) -> None:
         """Have columns soon, for much will come; waits for them, but no longer than this."""

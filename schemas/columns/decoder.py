@@ -156,11 +156,9 @@ class LateColumnDecoder:
     all the same, so that who keeps up, and needs no decoder, is left alone.
     """
 
-    def __init__(
-        self, parse: Callable[[bytes], Any], beside: Callable[[], None] | None = None, worth_it: int = _WORTH_IT
-    ) -> None:
-        """`parse` as in `ColumnDecoder`; `beside` loads what else a backlog is worth: `worth_it` values."""
-        self._parse, self._beside, self._worth_it = parse, beside, worth_it
+    def __init__(self, parse: Callable[[bytes], Any], worth_it: int = _WORTH_IT) -> None:
+        """`parse` as in `ColumnDecoder`; `worth_it` is how many values that came in a backlog."""
+        self._parse, self._worth_it = parse, worth_it
         self._seen = 0
         self._loading: Thread | None = None
         self._decoder: ColumnDecoder | None = None
@@ -187,11 +185,9 @@ class LateColumnDecoder:
             self._loading.start()
 
     def load(self) -> None:
-        """Have it from now on, and what is loaded beside it."""
+        """Have it from now on, and the kernels that come with it."""
         load_others()
         self._decoder = ColumnDecoder(self._parse)
-        if self._beside is not None:
-            self._beside()
         gc.freeze()  # numba stays: to look through all it is made of takes the collector some 75 ms each time
 
 

@@ -61,10 +61,15 @@ class Counting(EncodedSteps):
         return done
 
 
+class Stage(MonitorStage):
+    """Has columns and encoded steps however few records there are."""
+
+    encoded_steps: EncodedSteps | None = None
+
+
 def stage_of(asked: Settings) -> tuple[MonitorStage, Counting]:
-    """A stage that has columns and encoded steps however few records there are."""
     assert COLUMNS is not None
-    stage = MonitorStage(asked)
+    stage = Stage(asked)
     steps = stage.encoded_steps = Counting(stage._plans)
     stage.decode_columns = COLUMNS.decode  # type: ignore[method-assign]
     return stage, steps
@@ -140,6 +145,20 @@ def test_nearly_all_calm_records_of_a_large_fleet_are_taken() -> None:
         records += len(batch)
     assert steps.taken > 0.85 * records
 
+
+@pytest.mark.parametrize("begun", [497, 498, 499, 500, 501])
+def test_the_block_of_a_metric_that_is_only_kept_ends_as_it_does_otherwise(begun: int) -> None:
+    stage, _ = stage_of(KEPT)
+    fleet, encoded, decoded = Fleet(7, 0.0), MemoryTable(), MemoryTable()
+    one, other = Processor(stage, 0, 1, encoded), Processor(MonitorStage(KEPT), 0, 1, decoded)
+    for count in (begun, 3):
+        batch = [fleet.record(model) for model in range(MODELS) for _ in range(count)]
+        assert one.process(batch) == other.process(batch)
+        assert encoded == decoded
+
+
+#: Nothing is asked of any metric.
+KEPT = Settings(monitor=[])
 
 SMALL = Settings(monitor=[{"window": {"size": 20, "min_samples": 5}}])
 

@@ -18,6 +18,7 @@ from agents.monitor.encoded.states import step_states
 from agents.monitor.plan import Lanes, Plan, Plans
 from schemas.columns.columns import ColumnGroups, Integers, Kind
 from schemas.columns.words import Bytes
+from schemas.kernel import with_others
 from streams.windows import Floats
 
 #: What a state grows by at most, beside values and names: longer numbers and headers, of each lane and of the whole.
@@ -31,17 +32,11 @@ _DIRECTIONS: Final = {"up": 1, "down": -1, "both": 0}
 
 
 class EncodedSteps:
-    """Implements `streams.stage.EncodedSteps` for the monitor, with kernels: needs numba."""
+    """Implements `streams.stage.EncodedSteps` for the monitor, by a kernel: of use once that is loaded."""
 
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
         self._known: dict[int, tuple[Lanes, _Asked | None]] = {}
-        self._step = step_states.compiled
-        self._words = np.zeros(1, np.uint64)
-        self._scratch = np.zeros(PLACES, np.int64), self._words, self._words.view(np.float64), np.zeros(SUMS)
-        nothing = np.zeros(0, np.int64)  # compiles, or loads what was compiled before
-        if asked := _Asked.of(Lanes((), ())):
-            self._step_alike(asked, ColumnGroups([], nothing, nothing, nothing, nothing, np.zeros((0, 0))), nothing, [])
 
     def step(
         self,
@@ -61,7 +56,7 @@ class EncodedSteps:
             states = read([numbers[place] for place in places])
             known = [place for place, state in zip(places, states, strict=True) if state]
             some = [numbers[place] for place in known]
-            written = self._step_alike(asked, groups.only(some), clocks[known], [state for state in states if state])
+            written = _stepped(asked, groups.only(some), clocks[known], [state for state in states if state])
             done += [(number, state) for number, state in zip(some, written, strict=True) if state]
         return done
 
@@ -73,26 +68,6 @@ class EncodedSteps:
                 self._known.clear()
             known = self._known[id(lanes)] = lanes, _Asked.of(lanes)
         return known[1]
-
-    def _step_alike(
-        self, asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes]
-    ) -> list[bytes]:
-        """The states after the messages of one group each; of one that is to have a step of its own, nothing."""
-        text, ends = _joined(states)
-        versions, version_ends = _joined([kind.model_version.encode() for kind in groups.kinds])
-        lanes, counts = len(asked.numbers), groups.ends - groups.firsts
-        firsts = np.cumsum(counts) - counts
-        columns = np.repeat(groups.firsts - firsts, counts) + np.arange(counts.sum())
-        times = np.maximum.reduceat(groups.times[columns], firsts) if len(firsts) else firsts
-        values = groups.values[:lanes].take(columns, axis=1)
-        grows = lanes * (8 * len(columns) + _LANE_GROWS * len(states)) + _STATE_GROWS * len(states)
-        out, out_ends = np.empty(len(text) + len(versions) + grows, np.uint8), np.empty(len(states), np.int64)
-        self._step(
-            text, ends, firsts, firsts + counts, times, clocks, versions, version_ends, asked.names, asked.watched,
-            asked.numbers, asked.limits, values, out, out_ends, *self._scratch,
-        )  # fmt: skip
-        written = memoryview(cast(Buffer, out))
-        return [bytes(written[begin:end]) for begin, end in pairwise([0, *out_ends.tolist()])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,3 +121,32 @@ def _joined(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
     """Texts one after the other, with the margin that kernels need, and where each ends."""
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8), ends
+
+
+def _stepped(asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes]) -> list[bytes]:
+    """The states after the messages of one group each; of one that is to have a step of its own, nothing."""
+    text, ends = _joined(states)
+    versions, version_ends = _joined([kind.model_version.encode() for kind in groups.kinds])
+    lanes, counts = len(asked.numbers), groups.ends - groups.firsts
+    firsts = np.cumsum(counts) - counts
+    columns = np.repeat(groups.firsts - firsts, counts) + np.arange(counts.sum())
+    times = np.maximum.reduceat(groups.times[columns], firsts) if len(firsts) else firsts
+    values = groups.values[:lanes].take(columns, axis=1)
+    grows = lanes * (8 * len(columns) + _LANE_GROWS * len(states)) + _STATE_GROWS * len(states)
+    out, out_ends = np.empty(len(text) + len(versions) + grows, np.uint8), np.empty(len(states), np.int64)
+    words = np.zeros(1, np.uint64)
+    step_states.compiled(
+        text, ends, firsts, firsts + counts, times, clocks, versions, version_ends, asked.names, asked.watched,
+        asked.numbers, asked.limits, values, out, out_ends, np.zeros(PLACES, np.int64), words, words.view(np.float64),
+        np.zeros(SUMS),
+    )  # fmt: skip
+    written = memoryview(cast(Buffer, out))
+    return [bytes(written[begin:end]) for begin, end in pairwise([0, *out_ends.tolist()])]
+
+
+@with_others
+def load() -> None:
+    """Have the kernel from now on. Needs numba."""
+    none = np.zeros(0, np.int64)
+    if asked := _Asked.of(Lanes((), ())):
+        _stepped(asked, ColumnGroups([], none, none, none, none, np.zeros((0, 0))), none, [])
