@@ -16,10 +16,10 @@ from agents.backtest.share import ALL, Share
 from agents.backtest.sources import RecordingBlock
 from agents.recording.items import Item, Recorded, SourceRecord, TimePassed
 from streams.decoding import decode_batch
-from streams.origin import INTERNAL, Origin, forwarded_from, without_origin
+from streams.origin import INTERNAL, ORIGIN_HEADERS, Origin, forwarded_from, without_origin
 from streams.parts import MemoryTable
 from streams.processor import Processor
-from streams.records import Forward, Output, Record
+from streams.records import Forward, Headers, Output, Record
 from streams.stage import Input, Stage
 
 #: Records that wait to be applied together, of all partitions.
@@ -49,9 +49,9 @@ class RecordedStage:
         self._together = max(BATCH_RECORDS // count, 1)
         self._block: BlockQueue | None = None
         #: Misplaced records by where they were written, each as its copy would be.
-        self._waiting: dict[Origin, SourceRecord] = {}
+        self._waiting: dict[Origin | Headers, SourceRecord] = {}
         #: Misplaced records whose copies were passed before they were done.
-        self._early: set[Origin] = set()
+        self._early: set[Origin | Headers] = set()
         #: By partition of origin: below this offset no copy is waited for.
         self._forwarded = [0] * count
         #: Records that a fleet wrote.
@@ -140,7 +140,7 @@ class RecordedStage:
         copy = SourceRecord(
             self._internal, output.partition, 0, output.timestamp, output.key, output.value, output.headers
         )
-        origin = forwarded_from(copy)
+        origin = _written_at(copy)
         if origin in self._early:
             self._early.remove(origin)
         elif origin is not None:
@@ -148,17 +148,20 @@ class RecordedStage:
 
     def _is_due(self, copy: Record) -> bool:
         """Whether a record of the internal topic is to be processed where it stands in the recording."""
-        try:
-            origin = forwarded_from(copy)
-        except ValueError:
-            return True  # the stage says what is wrong with it
+        origin = _written_at(copy)
         if origin is None:
             return True
-        if origin.topic in self._topics and origin.offset < self._forwarded[origin.partition]:
+        if isinstance(origin, Origin) and self._is_forwarded(origin):
             return False
         if self._waiting.pop(origin, None) is None:
             self._early.add(origin)
         return True
+
+    def _is_forwarded(self, origin: Origin) -> bool:
+        """Whether what was written there is no longer waited for."""
+        if origin.topic not in self._topics or origin.partition >= len(self._forwarded):
+            return False
+        return origin.offset < self._forwarded[origin.partition]
 
     def _is_others(self, record: Record) -> bool:
         """Whether this is a copy for another process: were it misplaced, each would make a dead letter of it."""
@@ -177,10 +180,23 @@ class RecordedStage:
             self._block.hand_over_all(self._block.reached)
         for origin in list(self._waiting)[:count]:
             copy = self._waiting.pop(origin)
-            self._forwarded[origin.partition] = max(self._forwarded[origin.partition], origin.offset + 1)
+            if isinstance(origin, Origin):
+                self._forwarded[origin.partition] = max(self._forwarded[origin.partition], origin.offset + 1)
             self._batches[copy.partition].append(copy)
         for partition in range(len(self._batches)):
             outputs += self._apply(partition)
             if self._block is not None:
                 self._block.expect(partition)
         return outputs
+
+
+def _written_at(copy: Record) -> Origin | Headers | None:
+    """Where a copy's record was first written; None if it was not forwarded.
+
+    Headers that no place on Kafka could have (an offset of 19 digits) stand for themselves: such a copy is matched with
+    its record as any other, and where it is to be processed the stage says what is wrong with it.
+    """
+    try:
+        return forwarded_from(copy)
+    except ValueError:
+        return tuple(header for header in copy.headers if header[0] in ORIGIN_HEADERS)

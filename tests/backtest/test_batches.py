@@ -28,6 +28,9 @@ from schemas.metrics import ValidationScore
 from schemas.parse import parser_for
 from streams.origin import ORIGIN_HEADERS
 from streams.partitioner import partition_of
+from streams.parts import MemoryTable
+from streams.processor import Processor
+from streams.records import Forward, Output
 from tests.backtest.events import START, metrics
 
 QUICK = Settings(
@@ -171,6 +174,28 @@ def test_processes_find_what_one_finds() -> None:
     one = told(events, 10_000)
     assert len(json.loads(one)["retrain"]) == 3
     assert told(events, 10_000, processes=3) == one
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_misplaced_record_with_an_offset_beyond_any_is_put_aside_once_as_live(copied: bool, processes: int) -> None:
+    """A worker forwards it, and where it belongs it is refused for its headers, whether or not that is recorded."""
+    record = misplaced(metrics(0, 0.9, "d"), 0, 10**18)
+    live = [Processor(MonitorStage(QUICK), number, PARTITIONS, MemoryTable()) for number in range(PARTITIONS)]
+    (sent,) = live[0].process([record])
+    assert isinstance(sent, Forward)
+    copy = SourceRecord("monitor-internal", 1, 0, 0, sent.key, sent.value, sent.headers)
+    (refused,) = live[1].process([copy])
+    items: list[Item] = [record, *[copy] * copied, misplaced(metrics(1, 0.9, "d"), 1, 0)]
+    out = json.loads(told(recording_of(items), 7, None, QUICK, one_after_the_other, processes=processes))
+    assert isinstance(refused, Output)
+    assert out["dead_letters"] == [refused.message.model_dump(mode="json")]
+
+
+def test_a_copy_that_names_a_partition_that_is_not_there_is_processed() -> None:
+    copy = copy_of(misplaced(metrics(0, 0.4, "d"), 9, 0), 1)
+    (breach,) = json.loads(told(recording_of([copy]), 7))["drift"]
+    assert breach["cause"]["partition"] == 9
 
 
 def test_processes_need_events_that_can_be_read_again() -> None:

@@ -201,6 +201,27 @@ def test_time_passes_after_the_lines_before_it(tmp_path: Path) -> None:
         assert outcome(file, QUICK) == one_by_one
 
 
+def test_what_is_forwarded_in_the_middle_of_a_block_comes_after_the_lines_before_it(tmp_path: Path) -> None:
+    """The third misplaced record of "d" sends on the first, to where a record of "d" has been standing since the start.
+
+    Values tell the order apart: each is told of with the window as it was then.
+    """
+    values = [(1, 0.95), (0, 0.1), (0, 0.2), (0, 0.3), (1, 0.05), (1, 0.04)]
+    items = [
+        SourceRecord("metrics", partition, offset, 0, None, json.dumps(metrics(offset, accuracy, "d")).encode())
+        for offset, (partition, accuracy) in enumerate(values)
+    ]
+    file = tmp_path / "misplaced.jsonl"
+    file.write_bytes(header(ordered=True) + b"".join(map(item_line, items)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded, "BATCH_RECORDS", 6)
+        patch.setattr(recorded, "MOST_WAITING", 2)
+        one_by_one = outcome(file, QUICK)
+        assert json.loads(one_by_one)["drift"][0]["window"]["count"] >= 1
+        with cut_into(2**20):
+            assert outcome(file, QUICK) == one_by_one
+
+
 def outcome(file: Path, rules: object, **more: object) -> str:
     """What comes out, or what is wrong with the recording."""
     try:
