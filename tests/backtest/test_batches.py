@@ -189,6 +189,7 @@ def test_a_misplaced_record_with_an_offset_beyond_any_is_put_aside_once_as_live(
     items: list[Item] = [record, *[copy] * copied, misplaced(metrics(1, 0.9, "d"), 1, 0)]
     out = json.loads(told(recording_of(items), 7, None, QUICK, one_after_the_other, processes=processes))
     assert isinstance(refused, Output)
+    assert refused.message is not None
     assert out["dead_letters"] == [refused.message.model_dump(mode="json")]
 
 

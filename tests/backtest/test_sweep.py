@@ -24,7 +24,8 @@ from agents.backtest.sweep import (
     settings_text,
     sweep,
 )
-from agents.backtest.sweep.search import Candidate, best_of, pareto_front, rule_of
+from agents.backtest.sweep.choice import Candidate, best_of, pareto_front
+from agents.backtest.sweep.search import rule_of
 from agents.backtest.sweep.sweep import compared
 from agents.drift import DETECTORS
 from agents.settings import MonitorRule, Settings, load_settings

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final, Literal
 
+import numpy as np
 from pydantic import ValidationError
 
-from agents.backtest.scoring import Rules, Score, score_series
+from agents.backtest.scoring import Rules, Score, score_series, spans_of
+from agents.backtest.sweep.choice import Candidate, OfSeries, chosen
+from agents.backtest.sweep.nearby import moved, positions_of
 from agents.backtest.sweep.series import Labelled
 from agents.settings import DetectorSettings, MonitorRule
 from agents.tuner.sampler import seed_of
@@ -22,6 +25,14 @@ from agents.tuner.space import Space, sample_at
 
 #: A trial's attribute: how many changes it finds less than it should; infeasible above 0.
 _LACKING: Final = "lacking"
+
+#: Of all draws so many lie around the defaults, and at the end around the best so far; TPE begins after so many.
+_AROUND_DEFAULTS: Final = 1 / 3
+_AROUND_BEST: Final = 1 / 4
+_ANYWHERE: Final = 1 / 2
+
+#: For each draw so many may be refused, in a space of which much cannot be.
+_ATTEMPTS: Final = 5
 
 Part = Literal["fitting", "held_back"]
 HoldBack = Literal["time", "series"]
@@ -44,46 +55,29 @@ class Split:
         return parts
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A rule that was tried, and its score on the fitting part. `number` is its trial's; None: it was not drawn."""
-
-    detector: str
-    number: int | None
-    rule: MonitorRule
-    score: Score
-
-    @property
-    def false_alarms(self) -> float:
-        """Per 10,000 events."""
-        return self.score.false_per_10000 or 0.0
-
-    @property
-    def delay(self) -> float:
-        """In events, on average over all labels, a missed one counted with its whole window."""
-        return self.score.mean_delay or 0.0
-
-    @property
-    def order(self) -> tuple[float, float]:
-        """What is to be small: false alarms first."""
-        return self.false_alarms, self.delay
-
-
 class Judge:
     """Scores rules over the series, on one part or the other."""
 
     def __init__(self, series: Sequence[Labelled], rules: Rules, split: Split) -> None:
         self._series, self._rules, self._parts = series, rules, split.parts(series)
+        self._windows = [dict(spans_of(each.labels, each.timeline, rules.max_delay)) for each in series]
 
     def score(self, rule: MonitorRule, part: Part) -> Score:
         """The score of all series together. A detector always begins with a series' first value."""
-        total = Score()
-        for series, parts in zip(self._series, self._parts, strict=True):
+        return sum((each.score for each in self.scores(rule, part)), Score())
+
+    def scores(self, rule: MonitorRule, part: Part) -> list[OfSeries]:
+        """The score of each series that has something in the part."""
+        found = []
+        for series, windows, parts in zip(self._series, self._windows, self._parts, strict=True):
             begin, end = parts[part]
             if begin < end:
                 alarms = series.alarms(rule, end)
-                total += score_series(alarms, series.labels, series.timeline, self._rules, (begin, end))
-        return total
+                score = score_series(alarms, series.labels, series.timeline, self._rules, (begin, end))
+                waits = {found.label: found.events for found in score.found}
+                waits |= {label: min(windows[label].end, end) - windows[label].begin for label in score.missed}
+                found.append(OfSeries(score, tuple(waits[label] for label in windows if label in waits)))
+        return found
 
 
 def rule_of(base: MonitorRule, detector: str, params: Mapping[str, Any]) -> MonitorRule:
@@ -97,39 +91,77 @@ def rule_of(base: MonitorRule, detector: str, params: Mapping[str, Any]) -> Moni
     return MonitorRule(**table, detector=DetectorSettings.model_validate({"name": detector, **own}))
 
 
+def values_of(rule: MonitorRule) -> dict[str, Any]:
+    """All parameters of a rule's detector as they are, and those of its window."""
+    _, values = rule.detector_meant
+    return values | {"window.size": rule.window.size, "window.min_samples": rule.window.min_samples}
+
+
 def search(
     judge: Judge, base: MonitorRule, detector: str, space: Space, trials: int, seed: int, say: Callable[[str], None]
 ) -> list[Candidate]:
-    """Try the detector's defaults, then `trials` draws from `space`; those that cannot be are left out.
+    """Try the detector's defaults, then `trials` draws from `space`; those that cannot be are drawn anew.
 
-    Draws that miss more changes than the defaults do count as infeasible, and are kept away from. Empty if the detector
-    cannot watch the metric, which `say` is told.
+    The first draws lie around the defaults, then some are anywhere and some where TPE expects the most, and the last
+    lie around the best so far: what is good among others that are good is no accident. Draws that miss more changes
+    than the defaults do count as infeasible, and are kept away from. Empty if the detector cannot watch the metric,
+    which `say` is told.
     """
     try:
         found = [_candidate(judge, detector, None, rule_of(base, detector, {}))]
     except ValidationError as problem:
         say(f"{detector}: {problem.errors()[0]['msg']}")
         return []
-    study, least = _study(seed_of(seed, detector)), len(found[0].score.found)
-    for number in range(trials if space else 0):
-        trial = study.ask()
-        params = sample_at(space, [trial.suggest_float(name, 0.0, 1.0) for name in space])
+    defaults, drawn = found[0], _Drawn(space, trials, seed_of(seed, detector))
+    for _ in range(_ATTEMPTS * trials if space else 0):
+        if len(found) > trials:
+            break
+        trial, params = drawn.ask(chosen(defaults, found[1:], len(defaults.score.found)).rule, len(found) - 1)
         try:
-            candidate = _candidate(judge, detector, number, rule_of(base, detector, params))
+            candidate = _candidate(judge, detector, len(found) - 1, rule_of(base, detector, params))
         except ValidationError:  # a minimum above its maximum, or the like
-            study.tell(trial, state=_failed())
+            drawn.refuse(trial)
             continue
-        trial.set_user_attr(_LACKING, least - len(candidate.score.found))
-        study.tell(trial, list(candidate.order))
+        drawn.tell(trial, candidate, len(defaults.score.found) - len(candidate.score.found))
         found.append(candidate)
     return found
 
 
 def _candidate(judge: Judge, detector: str, number: int | None, rule: MonitorRule) -> Candidate:
-    return Candidate(detector, number, rule, judge.score(rule, "fitting"))
+    scores = judge.scores(rule, "fitting")
+    return Candidate(detector, number, rule, sum((each.score for each in scores), Score()), scores)
 
 
-def _study(seed: int) -> Any:
+class _Drawn:
+    """What is drawn, one after the other: a study of Optuna's, to which draws near a known rule are given as well."""
+
+    def __init__(self, space: Space, trials: int, seed: int) -> None:
+        self._space, self._trials = space, trials
+        self._rng = np.random.default_rng(seed)
+        self._study = _study(seed, round(_ANYWHERE * trials))
+
+    def ask(self, best: MonitorRule, number: int) -> tuple[Any, dict[str, Any]]:
+        """Draw `number`, counted from 0: a trial and its parameters. `best`: the rule that would now be chosen."""
+        share = number / self._trials
+        if share < _AROUND_DEFAULTS or share >= 1 - _AROUND_BEST:
+            near = moved(self._space, positions_of(self._space, values_of(best)), self._rng)
+            self._study.enqueue_trial(dict(zip(self._space, near, strict=True)))
+        trial = self._study.ask()
+        return trial, sample_at(self._space, [trial.suggest_float(name, 0.0, 1.0) for name in self._space])
+
+    def refuse(self, trial: Any) -> None:
+        """The parameters cannot be together."""
+        import optuna
+
+        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def tell(self, trial: Any, candidate: Candidate, lacking: int) -> None:
+        """What came of it; `lacking`: how many changes it finds less than it should."""
+        trial.set_user_attr(_LACKING, lacking)
+        self._study.tell(trial, list(candidate.order))
+
+
+def _study(seed: int, startup: int) -> Any:
     if find_spec("optuna") is None:
         raise ModuleNotFoundError("a sweep needs Optuna: pip install 'visutility-streams[tuning]'")
     import optuna
@@ -140,34 +172,7 @@ def _study(seed: int) -> Any:
         sampler = optuna.samplers.TPESampler(
             seed=seed,
             multivariate=True,
-            n_startup_trials=20,
+            n_startup_trials=startup,
             constraints_func=lambda trial: [trial.user_attrs[_LACKING]],
         )
         return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-
-
-def _failed() -> Any:
-    import optuna
-
-    return optuna.trial.TrialState.FAIL
-
-
-def best_of(candidates: Sequence[Candidate], needed: int) -> Candidate:
-    """The one with the fewest false alarms among those that find at least `needed` changes; if none does, the one that
-    finds the most.
-
-    Of those alike, the one with the shorter mean delay; of those, the first.
-    """
-    enough = [each for each in candidates if len(each.score.found) >= needed]
-    if enough:
-        return min(enough, key=lambda each: each.order)
-    return min(candidates, key=lambda each: (-len(each.score.found), each.order))
-
-
-def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those than which none has fewer false alarms at no longer delay; of those alike the first. By false alarms."""
-    front: list[Candidate] = []
-    for each in sorted(candidates, key=lambda each: each.order):
-        if not front or each.delay < front[-1].delay:
-            front.append(each)
-    return front

@@ -49,8 +49,8 @@ DEFAULT_SPACES: Final[dict[str, Space]] = {
     "adwin": {"delta": _log(1e-6, 0.1), "clock": Choice(choices=[1, 8, 32]), "min_window_length": _log(5, 200),
               "grace_period": _log(10, 500), "direction": _ANY},
     "cusum": {"threshold": _log(5.0, 200.0), "slack": _log(0.02, 1.0), "min_instances": _log(30, 1000),
-              "direction": _ANY},
-    "ddm": {"drift_threshold": _even(2.0, 8.0), "warm_start": _log(30, 1000)},
+              "deviation": Choice(choices=[None, 0.05, 0.1, 0.2, 0.3, 0.5]), "direction": _ANY},
+    "ddm": {"drift_threshold": _even(2.0, 8.0), "warm_start": _log(20, 1000)},
     "eddm": {"beta": _even(0.5, 0.95), "warm_start": _log(30, 1000)},
     "ewma": {"lambda_val": _log(0.005, 0.5), "average_run_length": Choice(choices=[100, 400, 1000]),
              "min_instances": _log(30, 1000)},
@@ -58,17 +58,17 @@ DEFAULT_SPACES: Final[dict[str, Space]] = {
     "hddm_a": {"drift_confidence": _log(1e-10, 0.005), "direction": Choice(choices=["both", "up"])},
     "hddm_w": {"drift_confidence": _log(1e-10, 0.005), "lambda_val": _log(0.002, 0.5),
                "direction": Choice(choices=["both", "up"])},
-    "kswin": {"alpha": _log(1e-10, 0.01), "window_size": _log(100, 400), "stat_size": _log(15, 50),
+    "kswin": {"alpha": _log(1e-10, 0.01), "window_size": _log(60, 1000), "stat_size": _log(15, 150),
               "direction": _ANY},
     "page_hinkley": {"threshold": _log(0.05, 500.0), "delta": _log(0.0005, 0.5), "min_instances": _log(30, 1000),
                      "direction": _ANY},
     "rddm": {"drift_level": _even(1.8, 6.0), "min_instances": _log(30, 1000), "max_warnings": _log(100, 5000)},
     "stepd": {"alpha_drift": _log(1e-12, 0.05), "window_size": _log(20, 500), "direction": _ANY},
-    "threshold": {"limit": _even(0.0, 1.0), "breaches": _log(1, 100), "of": _log(20, 400), "direction": _SIDE},
+    "threshold": {"limit": _even(0.0, 1.0), "breaches": _log(1, 100), "of": _log(2, 400), "direction": _SIDE},
     "two_proportion": {"threshold": _even(2.5, 8.0), "window_size": _log(50, 1000), "min_change": _even(0.0, 0.2),
-                       "direction": _ANY},
+                       "reference_size": _log(500, 8000), "direction": _ANY},
     "z_score": {"threshold": _even(2.0, 8.0), "window.size": _log(50, 2000), "direction": _ANY},
-    **{name: {"reference": _log(200, 1000), "size": _log(50, 500), "alpha": _log(0.001, 10.0)}
+    **{name: {"reference": _log(200, 3000), "size": _log(50, 1000), "alpha": _log(0.001, 10.0)}
        for name in ("chi2", "hellinger", "jensen_shannon", "ks", "psi", "wasserstein")},
 }  # fmt: skip
 

@@ -11,7 +11,8 @@ from agents.backtest.labels import Labels
 from agents.backtest.replay import backtest
 from agents.backtest.scoring import Rules, Score
 from agents.backtest.sources import EventLike, Item
-from agents.backtest.sweep.search import Candidate, Judge, Split, best_of, pareto_front, search
+from agents.backtest.sweep.choice import Candidate, best_of, chosen, pareto_front
+from agents.backtest.sweep.search import Judge, Split, search
 from agents.backtest.sweep.series import Collected, Labelled
 from agents.drift import DETECTORS
 from agents.monitor.outcomes import OUTCOME_METRICS
@@ -155,15 +156,16 @@ def sweep(
     if not present.score.labels:
         raise NothingToSweep(f"none of the {len(labels.labels)} labels lies in the part that is to be fitted on")
     wanted = None if detection_rate is None else math.ceil(detection_rate * present.score.labels)
-    everything, tuned = [present], []
+    everything, tuned, finalists = [present], [], [present]
     for detector in [name for name in DETECTORS if name in spaces]:
         say(detector)
         tried = search(judge, base, detector, spaces[detector], trials, seed, say)
         if tried:
-            best = best_of(tried, len(tried[0].score.found) if wanted is None else wanted)
+            best = chosen(tried[0], tried[1:], len(tried[0].score.found) if wanted is None else wanted)
             tuned.append(Tuned(detector, len(tried) - 1, _scored(judge, tried[0]), _scored(judge, best)))
             everything += tried
-    winner = best_of(everything, len(present.score.found) if wanted is None else wanted)
+            finalists += [tried[0], best]
+    winner = best_of(finalists, len(present.score.found) if wanted is None else wanted)
     return SweepResult(
         base.metric, [each.model for each in series], not_labelled, rules, split, trials, seed,
         _scored(judge, present), tuned, pareto_front(everything), _scored(judge, winner),
