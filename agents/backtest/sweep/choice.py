@@ -14,6 +14,9 @@ from typing import Final
 from agents.backtest.scoring import Score
 from agents.settings import MonitorRule
 
+#: By what share of itself the rate of false alarms varies from series to series (a standard deviation).
+_VARIES: Final = 0.5
+
 #: What a difference of delays counts beside one of false alarms, both in standard errors.
 _DELAYS_COUNT: Final = 0.5
 
@@ -58,32 +61,34 @@ class Candidate:
         return self.false_alarms, self.delay
 
 
-def chosen(defaults: Candidate, drawn: Sequence[Candidate], needed: int) -> Candidate:
-    """The drawn rule that finds `needed` changes and for which there is most evidence that it is better than `defaults`.
+def chosen(defaults: Candidate, drawn: Sequence[Candidate], needed: int | None = None) -> Candidate:
+    """Of the rules drawn the one for which there is most evidence that it is better; of those alike the first.
 
-    It has no more false alarms, and misses no more or finds as many sooner; else the defaults are taken. Of those alike
-    the first. Where the defaults themselves find too little, it is as `best_of` says.
+    Better than the defaults, which are taken if none is: it misses no more, has no more false alarms, and gains in one
+    of them or in delay. Where somebody says how many changes are `needed`, it is as `best_of` says.
     """
-    least = len(defaults.score.found)
-    if least < needed:
+    if needed is not None:
         return best_of([defaults, *drawn], needed)
-    better = [
-        each for each in drawn if len(each.score.found) >= max(needed, least) and _is_better(each.score, defaults.score)
-    ]
+    better = [each for each in drawn if _is_better(each.score, defaults.score)]
     return max(better, key=lambda each: evidence(each, defaults), default=defaults)
+
+
+def is_perfect(score: Score) -> bool:
+    """Whether nothing can be better: every change is found at its first event, without a false alarm."""
+    return not (score.missed or score.false_alarms or score.mean_delay)
 
 
 def evidence(candidate: Candidate, defaults: Candidate) -> float:
     """How surely a rule is better than the defaults, in standard errors; below 0: it is worse.
 
-    The differences of false alarms (a count: its variance is its mean) and of the labels' delays (in pairs), less one
-    for each series and each of misses, false alarms and delay in which the rule is worse. So what gains everywhere a
-    little goes before what gains much on one series and loses on another.
+    The differences of false alarms (counts, negative binomial: of a rate that varies) and of the labels' delays (in
+    pairs), less one for each series and each of misses, false alarms and delay in which the rule is worse. So what
+    gains a little everywhere goes before what gains much on one series and loses on another.
     """
-    fewer = defaults.score.false_alarms - candidate.score.false_alarms
-    total = fewer / math.sqrt(defaults.score.false_alarms + candidate.score.false_alarms + 1)
+    was, now = defaults.score.false_alarms, candidate.score.false_alarms
+    total = (was - now) / math.sqrt(was + now + 1 + _VARIES**2 * (was**2 + now**2))
     pairs = list(zip(candidate.series, defaults.series, strict=True))
-    sooner = [was - now for own, other in pairs for now, was in zip(own.waits, other.waits, strict=True)]
+    sooner = [then - now for own, other in pairs for now, then in zip(own.waits, other.waits, strict=True)]
     total += _DELAYS_COUNT * sum(sooner) / math.hypot(*sooner, _NO_DELAY)
     return total - sum(_times_worse(own, other) for own, other in pairs)
 
@@ -97,7 +102,7 @@ def _times_worse(own: OfSeries, other: OfSeries) -> int:
 
 
 def _is_better(score: Score, other: Score) -> bool:
-    if score.false_alarms > other.false_alarms:
+    if score.false_alarms > other.false_alarms or len(score.found) < len(other.found):
         return False
     gains = (
         score.false_alarms < other.false_alarms,

@@ -1,4 +1,4 @@
-"""Draws near a rule that is known to work: each parameter stays, or moves a little within its range."""
+"""Draws near a rule that is known: each parameter stays, or moves a little within its range."""
 
 from __future__ import annotations
 

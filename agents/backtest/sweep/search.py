@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from agents.backtest.scoring import Rules, Score, score_series, spans_of
-from agents.backtest.sweep.choice import Candidate, OfSeries, chosen
+from agents.backtest.sweep.choice import Candidate, OfSeries, chosen, is_perfect
 from agents.backtest.sweep.nearby import moved, positions_of
 from agents.backtest.sweep.series import Labelled
 from agents.settings import DetectorSettings, MonitorRule
@@ -26,10 +26,10 @@ from agents.tuner.space import Space, sample_at
 #: A trial's attribute: how many changes it finds less than it should; infeasible above 0.
 _LACKING: Final = "lacking"
 
-#: Of all draws so many lie around the defaults, and at the end around the best so far; TPE begins after so many.
-_AROUND_DEFAULTS: Final = 1 / 3
-_AROUND_BEST: Final = 1 / 4
-_ANYWHERE: Final = 1 / 2
+#: Of all draws the first and the last lie around the best so far. TPE looks at the space between, after some at random.
+_AROUND_BEST_TO: Final = 1 / 3
+_TPE_FROM: Final = 1 / 2
+_AROUND_BEST_FROM: Final = 3 / 4
 
 #: For each draw so many may be refused, in a space of which much cannot be.
 _ATTEMPTS: Final = 5
@@ -98,32 +98,41 @@ def values_of(rule: MonitorRule) -> dict[str, Any]:
 
 
 def search(
-    judge: Judge, base: MonitorRule, detector: str, space: Space, trials: int, seed: int, say: Callable[[str], None]
+    judge: Judge,
+    base: MonitorRule,
+    detector: str,
+    space: Space,
+    trials: int,
+    seed: int,
+    say: Callable[[str], None],
+    needed: int | None = None,
 ) -> list[Candidate]:
     """Try the detector's defaults, then `trials` draws from `space`; those that cannot be are drawn anew.
 
-    The first draws lie around the defaults, then some are anywhere and some where TPE expects the most, and the last
-    lie around the best so far: what is good among others that are good is no accident. Draws that miss more changes
-    than the defaults do count as infeasible, and are kept away from. Empty if the detector cannot watch the metric,
-    which `say` is told.
+    The first draws lie around the best so far, which are the defaults at the start; then some are anywhere and some
+    where TPE expects the most, and the last lie around the best again. Draws that find fewer changes than are `needed`,
+    without it than the defaults find, count as infeasible, and are kept away from. Nothing is drawn where the defaults
+    cannot be bettered. Empty if the detector cannot watch the metric, which `say` is told.
     """
     try:
-        found = [_candidate(judge, detector, None, rule_of(base, detector, {}))]
+        defaults = best = _candidate(judge, detector, None, rule_of(base, detector, {}))
     except ValidationError as problem:
         say(f"{detector}: {problem.errors()[0]['msg']}")
         return []
-    defaults, drawn = found[0], _Drawn(space, trials, seed_of(seed, detector))
-    for _ in range(_ATTEMPTS * trials if space else 0):
+    found, drawn = [defaults], _Drawn(space, trials, seed_of(seed, detector))
+    least = len(defaults.score.found) if needed is None else needed
+    for _ in range(_ATTEMPTS * trials if space and not is_perfect(defaults.score) else 0):
         if len(found) > trials:
             break
-        trial, params = drawn.ask(chosen(defaults, found[1:], len(defaults.score.found)).rule, len(found) - 1)
+        trial, params = drawn.ask(best.rule, len(found) - 1)
         try:
             candidate = _candidate(judge, detector, len(found) - 1, rule_of(base, detector, params))
         except ValidationError:  # a minimum above its maximum, or the like
             drawn.refuse(trial)
             continue
-        drawn.tell(trial, candidate, len(defaults.score.found) - len(candidate.score.found))
+        drawn.tell(trial, candidate, least - len(candidate.score.found))
         found.append(candidate)
+        best = chosen(defaults, [best, candidate], needed)
     return found
 
 
@@ -137,26 +146,27 @@ class _Drawn:
 
     def __init__(self, space: Space, trials: int, seed: int) -> None:
         self._space, self._trials = space, trials
-        self._rng = np.random.default_rng(seed)
-        self._study = _study(seed, round(_ANYWHERE * trials))
+        self._rng, self._refused = np.random.default_rng(seed), False
+        self._study = _study(seed, round(_TPE_FROM * trials))
 
     def ask(self, best: MonitorRule, number: int) -> tuple[Any, dict[str, Any]]:
         """Draw `number`, counted from 0: a trial and its parameters. `best`: the rule that would now be chosen."""
-        share = number / self._trials
-        if share < _AROUND_DEFAULTS or share >= 1 - _AROUND_BEST:
+        if self._refused or not _AROUND_BEST_TO <= number / self._trials < _AROUND_BEST_FROM:
             near = moved(self._space, positions_of(self._space, values_of(best)), self._rng)
             self._study.enqueue_trial(dict(zip(self._space, near, strict=True)))
         trial = self._study.ask()
         return trial, sample_at(self._space, [trial.suggest_float(name, 0.0, 1.0) for name in self._space])
 
     def refuse(self, trial: Any) -> None:
-        """The parameters cannot be together."""
+        """The parameters cannot be together. TPE does not learn from that: what comes next lies around the best."""
         import optuna
 
+        self._refused = True
         self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
     def tell(self, trial: Any, candidate: Candidate, lacking: int) -> None:
         """What came of it; `lacking`: how many changes it finds less than it should."""
+        self._refused = False
         trial.set_user_attr(_LACKING, lacking)
         self._study.tell(trial, list(candidate.order))
 

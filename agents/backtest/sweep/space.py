@@ -58,7 +58,7 @@ DEFAULT_SPACES: Final[dict[str, Space]] = {
     "hddm_a": {"drift_confidence": _log(1e-10, 0.005), "direction": Choice(choices=["both", "up"])},
     "hddm_w": {"drift_confidence": _log(1e-10, 0.005), "lambda_val": _log(0.002, 0.5),
                "direction": Choice(choices=["both", "up"])},
-    "kswin": {"alpha": _log(1e-10, 0.01), "window_size": _log(60, 1000), "stat_size": _log(15, 150),
+    "kswin": {"alpha": _log(1e-10, 0.01), "window_size": _log(60, 1000), "stat_size": _log(10, 60),
               "direction": _ANY},
     "page_hinkley": {"threshold": _log(0.05, 500.0), "delta": _log(0.0005, 0.5), "min_instances": _log(30, 1000),
                      "direction": _ANY},
@@ -68,7 +68,7 @@ DEFAULT_SPACES: Final[dict[str, Space]] = {
     "two_proportion": {"threshold": _even(2.5, 8.0), "window_size": _log(50, 1000), "min_change": _even(0.0, 0.2),
                        "reference_size": _log(500, 8000), "direction": _ANY},
     "z_score": {"threshold": _even(2.0, 8.0), "window.size": _log(50, 2000), "direction": _ANY},
-    **{name: {"reference": _log(200, 3000), "size": _log(50, 1000), "alpha": _log(0.001, 10.0)}
+    **{name: {"reference": _log(200, 1500), "size": _log(50, 750), "alpha": _log(0.001, 10.0)}
        for name in ("chi2", "hellinger", "jensen_shannon", "ks", "psi", "wasserstein")},
 }  # fmt: skip
 

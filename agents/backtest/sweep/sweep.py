@@ -159,9 +159,9 @@ def sweep(
     everything, tuned, finalists = [present], [], [present]
     for detector in [name for name in DETECTORS if name in spaces]:
         say(detector)
-        tried = search(judge, base, detector, spaces[detector], trials, seed, say)
+        tried = search(judge, base, detector, spaces[detector], trials, seed, say, wanted)
         if tried:
-            best = chosen(tried[0], tried[1:], len(tried[0].score.found) if wanted is None else wanted)
+            best = chosen(tried[0], tried[1:], wanted)
             tuned.append(Tuned(detector, len(tried) - 1, _scored(judge, tried[0]), _scored(judge, best)))
             everything += tried
             finalists += [tried[0], best]
