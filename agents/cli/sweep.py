@@ -139,7 +139,7 @@ def _show(result: SweepResult) -> None:
     rows = []
     for each in result.detectors:
         rows.append((each.detector, "defaults", *_cells(each.defaults), ""))
-        rows.append(("", "best", *_cells(each.best), each.verdict))
+        rows.append(("", "best", *_cells(each.best), each.told))
     rows.append(("settings", "now", *_cells(result.present), ""))
     rows.append((result.winner.rule.detector.name, "winner", *_cells(result.winner), ""))
     columns = ("found", "false", "mean delay")

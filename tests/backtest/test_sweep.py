@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.backtest import Rules, backtest, parse_labels
+from agents.backtest import Rules, Timelines, backtest, parse_labels
 from agents.backtest.scoring import Found, Score
 from agents.backtest.sweep import (
     NothingToSweep,
@@ -25,8 +25,8 @@ from agents.backtest.sweep import (
     sweep,
 )
 from agents.backtest.sweep.choice import Candidate, best_of, pareto_front
-from agents.backtest.sweep.search import rule_of
-from agents.backtest.sweep.sweep import compared
+from agents.backtest.sweep.search import Judge, Part, rule_of
+from agents.backtest.sweep.sweep import _series, compared
 from agents.drift import DETECTORS
 from agents.settings import MonitorRule, Settings, load_settings
 from agents.tuner.space import sample_at
@@ -76,6 +76,7 @@ def test_the_winner_has_the_fewest_false_alarms_of_those_that_find_as_much_as_no
     assert len(result.winner.fitting.found) >= len(result.present.fitting.found)
     most = min(each.best.fitting.false_alarms for each in result.detectors)
     assert result.winner.fitting.false_alarms <= most < result.present.fitting.false_alarms
+    assert result.winner.rule in [each.best.rule for each in result.detectors]
 
 
 def test_the_same_seed_gives_the_same_and_detectors_do_not_depend_on_each_other(result: SweepResult) -> None:
@@ -104,12 +105,28 @@ def test_by_time_the_earlier_half_is_fitted_on() -> None:
     assert {label.begin for label in (f.label for f in score.held_back.found)} <= {1150}
 
 
+@pytest.mark.parametrize(
+    ("by", "part", "count"), [("series", "fitting", 2), ("series", "held_back", 2), ("time", "fitting", 4)]
+)
+def test_of_each_series_every_label_has_its_delay_in_the_order_of_labels(by: Any, part: Part, count: int) -> None:
+    """So that of two rules the delays of the same change can be compared, whether or not they found it."""
+    series, _ = _series(outcomes(), LABELS, BASE, BASE.monitor[0])
+    judge = Judge(series, Rules(20), Split(by))
+    rule = rule_of(BASE.monitor[0], "ewma", {})
+    scores = judge.scores(rule, part)
+    assert len(scores) == count
+    assert any(each.score.missed for each in scores)
+    assert any(each.score.found for each in scores)
+    for each in scores:
+        begins = [400, 1150][: each.score.labels]
+        known = {found.label.begin: found.events for found in each.score.found}
+        assert each.waits == tuple(known.get(begin, 21) for begin in begins)
+        assert sum(each.waits) == pytest.approx((each.score.mean_delay or 0) * each.score.labels)
+
+
 @pytest.mark.parametrize("name", ["ewma", "kswin", "page_hinkley", "z_score", "ks"])
 def test_a_trial_finds_what_a_backtest_finds(name: str) -> None:
     """Values are decoded once and given to the detectors alone; the whole monitor says the same."""
-    from agents.backtest import Timelines
-    from agents.backtest.sweep.sweep import _series
-
     rule = rule_of(BASE.monitor[0], name, {"window.size": 60} if name == "z_score" else {})
     (series, *_), _ = _series(outcomes(("a",)), LABELS, Settings(monitor=[rule]), rule)
     timelines = Timelines()
@@ -166,6 +183,23 @@ def test_a_score_is_better_if_it_is_nowhere_worse() -> None:
     assert compared(scored(2, 1), scored(1, 1)) == "worse"
     assert compared(scored(2, 1), scored(2, 1)) == "same"
     assert compared(scored(0, 2), scored(2, 1)) == "neither"
+
+
+@pytest.mark.parametrize(("change", "trials", "kept"), [(52, 8, "nothing to gain"), (50, 0, "nothing better drawn")])
+def test_that_the_defaults_are_kept_is_told_with_the_reason(change: int, trials: int, kept: str) -> None:
+    """From event 50 on everything is wrong, and the third of five errors fires."""
+    events = [
+        Outcomes(model_name=name, timestamp=START + timedelta(seconds=at), y_true=[0], y_pred=[int(at >= 50)])
+        for name in ("a", "b")
+        for at in range(100)
+    ]
+    labels = parse_labels({"a": [change], "b": [change]})
+    spaces = {"threshold": default_space("threshold")}
+    (found,) = sweep(events, labels, spaces, BASE, rules=Rules(20), split=Split("series"), trials=trials).detectors
+    assert (found.best, found.kept, found.trials) == (found.defaults, kept, 0)
+    assert found.told == f"same: {kept}"
+    better = sweep(events, labels, spaces, BASE, rules=Rules(20), split=Split("series"), trials=30).detectors[0]
+    assert (better.kept, better.told) == ((None, "better") if change == 50 else (kept, f"same: {kept}"))
 
 
 @pytest.mark.parametrize("name", DETECTORS)

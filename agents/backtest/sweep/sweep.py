@@ -11,7 +11,7 @@ from agents.backtest.labels import Labels
 from agents.backtest.replay import backtest
 from agents.backtest.scoring import Rules, Score
 from agents.backtest.sources import EventLike, Item
-from agents.backtest.sweep.choice import Candidate, best_of, chosen, pareto_front
+from agents.backtest.sweep.choice import Candidate, best_of, chosen, is_perfect, pareto_front
 from agents.backtest.sweep.search import Judge, Split, search
 from agents.backtest.sweep.series import Collected, Labelled
 from agents.drift import DETECTORS
@@ -21,6 +21,9 @@ from agents.settings import MonitorRule, Settings
 from agents.tuner.space import Space
 
 Verdict = Literal["better", "worse", "same", "neither"]
+
+Kept = Literal["nothing to gain", "nothing better drawn"]
+"""Why a detector's defaults were kept: they find all changes at once without a false alarm; or no draw gained any."""
 
 
 class NothingToSweep(ValueError):
@@ -59,11 +62,24 @@ class Tuned:
         """The best beside the defaults, on the part held back."""
         return compared(self.best.held_back, self.defaults.held_back)
 
+    @property
+    def kept(self) -> Kept | None:
+        """Why the best are the defaults; None if they are not."""
+        if self.best is not self.defaults:
+            return None
+        return "nothing to gain" if is_perfect(self.defaults.fitting) else "nothing better drawn"
+
+    @property
+    def told(self) -> str:
+        """The verdict in words."""
+        return self.verdict if self.kept is None else f"{self.verdict}: {self.kept}"
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "detector": self.detector,
             "trials": self.trials,
+            "defaults_kept": self.kept,
             "defaults": self.defaults.as_dict(),
             "best": self.best.as_dict(),
             "held_back": self.verdict,
@@ -162,7 +178,9 @@ def sweep(
         tried = search(judge, base, detector, spaces[detector], trials, seed, say, wanted)
         if tried:
             best = chosen(tried[0], tried[1:], wanted)
-            tuned.append(Tuned(detector, len(tried) - 1, _scored(judge, tried[0]), _scored(judge, best)))
+            defaults = _scored(judge, tried[0])
+            found = defaults if best is tried[0] else _scored(judge, best)
+            tuned.append(Tuned(detector, len(tried) - 1, defaults, found))
             everything += tried
             finalists += [tried[0], best]
     winner = best_of(finalists, len(present.score.found) if wanted is None else wanted)
