@@ -57,7 +57,7 @@ def test_what_loses_or_gains_nothing_is_not_taken(other: Candidate) -> None:
     ("better", "worse"),
     [
         (candidate((2, [50, 60]), (2, [70, 80])), candidate((3, [50, 60]), (3, [70, 80]))),
-        (candidate((3, [50, 60]), (3, [70, 80])), candidate((0, [50, 60]), (5, [90, 80]))),
+        (candidate((3, [50, 60]), (3, [70, 80])), candidate((0, [50, 60]), (5, [70, 80]))),
         (candidate((2, [40, 50]), (2, [60, 70])), candidate((1, [55, 70]), (1, [75, 90]))),
         (candidate((4, [40, 50]), (4, [60, 70])), candidate((4, [5, 60]), (4, [70, 80]))),
     ],
@@ -66,6 +66,13 @@ def test_what_loses_or_gains_nothing_is_not_taken(other: Candidate) -> None:
 def test_what_gains_everywhere_goes_before_what_gains_much_in_one_place(better: Candidate, worse: Candidate) -> None:
     assert evidence(worse, DEFAULTS) < evidence(better, DEFAULTS)
     assert chosen(DEFAULTS, [worse, better]) is better
+
+
+def test_ever_fewer_of_many_false_alarms_do_not_outweigh_changes_found_later() -> None:
+    """So many are of one kind, and all go or stay together."""
+    defaults = candidate((350, [50, 60]), (350, [70, 80]))
+    later, fewer = candidate((125, [70, 80]), (125, [90, 99])), candidate((240, [50, 60]), (240, [70, 80]))
+    assert chosen(defaults, [later, fewer]) is fewer
 
 
 def test_of_equal_evidence_the_first_is_taken_and_with_a_required_rate_the_fewest_false_alarms() -> None:
@@ -117,6 +124,21 @@ def test_the_first_draws_lie_around_the_defaults_and_others_anywhere() -> None:
     found = [rule.detector.given.get("threshold", 50.0) for rule in drawn("cusum", DEFAULTS, 30, space)]
     assert len(set(found[1:11])) == 10
     assert max(found[:11]) / min(found[:11]) < 1_000 < max(found[11:24]) / min(found[11:24])
+
+
+def test_the_last_draws_lie_around_the_best_so_far() -> None:
+    """Only around 5,000, far from the default of 50, there are fewer false alarms."""
+
+    class Judging(Known):
+        def scores(self, rule: MonitorRule, part: str) -> Any:
+            self.asked.append(rule)
+            far = abs(np.log(rule.detector.given.get("threshold", 50.0) / 5_000.0))
+            return candidate((round(10 + 10 * far), [50, 60])).series
+
+    judge: Any = Judging(DEFAULTS)
+    search(judge, RULE, "cusum", {"threshold": FloatRange(min=1.0, max=1e6, log=True)}, 40, 0, lambda _: None)
+    last = [rule.detector.given["threshold"] for rule in judge.asked[-9:]]
+    assert len([each for each in last if 500.0 < each < 50_000.0]) >= 5
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -20,6 +20,9 @@ _VARIES: Final = 0.5
 #: What a difference of delays counts beside one of false alarms, both in standard errors.
 _DELAYS_COUNT: Final = 0.5
 
+#: What it costs, in standard errors, to be worse on one series in one respect.
+_WORSE_COSTS: Final = 0.5
+
 #: A difference of delays of so many events, all labels together, is nothing.
 _NO_DELAY: Final = 10.0
 
@@ -82,15 +85,15 @@ def evidence(candidate: Candidate, defaults: Candidate) -> float:
     """How surely a rule is better than the defaults, in standard errors; below 0: it is worse.
 
     The differences of false alarms (counts, negative binomial: of a rate that varies) and of the labels' delays (in
-    pairs), less one for each series and each of misses, false alarms and delay in which the rule is worse. So what
-    gains a little everywhere goes before what gains much on one series and loses on another.
+    pairs), less a half for each series and each of misses, false alarms and delay in which the rule is worse. So what
+    gains everywhere goes before what gains a little more on one series and loses on another.
     """
     was, now = defaults.score.false_alarms, candidate.score.false_alarms
     total = (was - now) / math.sqrt(was + now + 1 + _VARIES**2 * (was**2 + now**2))
     pairs = list(zip(candidate.series, defaults.series, strict=True))
     sooner = [then - now for own, other in pairs for now, then in zip(own.waits, other.waits, strict=True)]
     total += _DELAYS_COUNT * sum(sooner) / math.hypot(*sooner, _NO_DELAY)
-    return total - sum(_times_worse(own, other) for own, other in pairs)
+    return total - _WORSE_COSTS * sum(_times_worse(own, other) for own, other in pairs)
 
 
 def _times_worse(own: OfSeries, other: OfSeries) -> int:
