@@ -126,6 +126,14 @@ def test_the_first_draws_lie_around_the_defaults_and_others_anywhere() -> None:
     assert max(found[:11]) / min(found[:11]) < 1_000 < max(found[11:24]) / min(found[11:24])
 
 
+def test_what_does_not_move_stays_as_it_was() -> None:
+    space = default_space("cusum")
+    given = [rule.detector.given for rule in drawn("cusum", DEFAULTS, 30)[1:11]]
+    assert any("threshold" not in each for each in given)
+    assert all(each.get("threshold", 0.0) == 0.0 or abs(each["threshold"] - 50.0) > 1e-3 for each in given)
+    assert {name for each in given for name in each} == set(space)
+
+
 def test_the_last_draws_lie_around_the_best_so_far() -> None:
     """Only around 5,000, far from the default of 50, there are fewer false alarms."""
 

@@ -6,6 +6,7 @@ own seed, so that what one finds does not depend on which others are tried. Tria
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,11 +152,13 @@ class _Drawn:
 
     def ask(self, best: MonitorRule, number: int) -> tuple[Any, dict[str, Any]]:
         """Draw `number`, counted from 0: a trial and its parameters. `best`: the rule that would now be chosen."""
+        known = values_of(best)
         if self._refused or not _AROUND_BEST_TO <= number / self._trials < _AROUND_BEST_FROM:
-            near = moved(self._space, positions_of(self._space, values_of(best)), self._rng)
+            near = moved(self._space, positions_of(self._space, known), self._rng)
             self._study.enqueue_trial(dict(zip(self._space, near, strict=True)))
         trial = self._study.ask()
-        return trial, sample_at(self._space, [trial.suggest_float(name, 0.0, 1.0) for name in self._space])
+        params = sample_at(self._space, [trial.suggest_float(name, 0.0, 1.0) for name in self._space])
+        return trial, {name: _kept(value, known.get(name)) for name, value in params.items()}
 
     def refuse(self, trial: Any) -> None:
         """The parameters cannot be together. TPE does not learn from that: what comes next lies around the best."""
@@ -169,6 +172,13 @@ class _Drawn:
         self._refused = False
         trial.set_user_attr(_LACKING, lacking)
         self._study.tell(trial, list(candidate.order))
+
+
+def _kept(value: Any, known: Any) -> Any:
+    """A value that did not move, as it was: positions are not as exact as to give 50.0 again."""
+    if not (isinstance(value, float) and isinstance(known, float)):
+        return value
+    return known if math.isclose(value, known, rel_tol=1e-6, abs_tol=1e-9) else value
 
 
 def _study(seed: int, startup: int) -> Any:
