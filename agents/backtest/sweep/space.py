@@ -44,7 +44,8 @@ def _even(low: float, high: float) -> FloatRange | IntRange:
 _ANY: Final = Choice(choices=["both", "up", "down"])
 _SIDE: Final = Choice(choices=["up", "down"])
 
-#: The ranges of each detector; from where it fires all the time to where it hardly ever does.
+#: The ranges of each detector; from where it fires all the time to where it hardly ever does, the defaults among them.
+#: Those of `deviation` and `limit` are for errors and shares: a metric of another scale needs a `--space` of its own.
 DEFAULT_SPACES: Final[dict[str, Space]] = {
     "adwin": {"delta": _log(1e-6, 0.1), "clock": Choice(choices=[1, 8, 32]), "min_window_length": _log(5, 200),
               "grace_period": _log(10, 500), "direction": _ANY},
