@@ -20,7 +20,7 @@ from agents.monitor.plan import Plans
 from agents.settings import MonitorRule, Settings
 from agents.tuner.space import Space
 
-Verdict = Literal["better", "worse", "same", "neither"]
+Verdict = Literal["better", "same", "neither", "worse"]
 
 Kept = Literal["nothing to gain", "nothing better drawn"]
 """Why a detector's defaults were kept: they find all changes at once without a false alarm; or no draw gained any."""
