@@ -85,8 +85,8 @@ class ColumnDecoder:
         columns: Doubles,
     ) -> tuple[ColumnGroups, list[int]]:  # fmt: skip
         """The groups whose kinds are as the schema has them, and the places of the others' values."""
-        numbers, firsts = present.tolist(), bounds.tolist()
-        kinds = [self._kind(number, values, places, first) for number, first in zip(numbers, firsts, strict=False)]
+        numbers, firsts = present.tolist(), bounds[: len(present)].tolist()
+        kinds = [self._kind(number, values, places, first) for number, first in zip(numbers, firsts, strict=True)]
         good, some = [kind for kind in kinds if kind], np.flatnonzero([kind is not None for kind in kinds])
         refused = [places[bounds[at] : bounds[at + 1]].tolist() for at, kind in enumerate(kinds) if kind is None]
         return ColumnGroups(good, bounds[some], bounds[some + 1], places, times, columns), [*chain(*refused)]
