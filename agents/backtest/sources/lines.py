@@ -21,7 +21,7 @@ from streams.records import RecordBatch
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: Bytes whose lines are handed over together, and bytes looked through at once: some that the cache holds.
-CHUNK: Final = 2**25
+CHUNK: Final = 3 * 2**24
 _PIECE: Final = 2**18
 
 #: References to a buffer that nobody looks at: the list of buffers, and the argument of who counts.
