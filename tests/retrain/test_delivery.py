@@ -73,8 +73,9 @@ async def test_a_webhook_that_stays_down_is_given_up_and_logged(
     receiver.answers = [500]
     assert not await delivery(webhook=f"{url}?key=SECRET").deliver(request())
     assert len(receiver.bodies) == 4
-    assert "retrain request not delivered" in caplog.text
-    assert "SECRET" not in caplog.text
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("agents.")]  # not the receiver
+    assert any("retrain request not delivered" in line for line in said)
+    assert not any("SECRET" in line for line in said)
     assert "answered 500" in caplog.text
 
 
