@@ -18,7 +18,7 @@ from streams.diagnosis import DENIED, denial_in
 from streams.partitioner import partition_of
 from streams.records import Forward, Output
 from streams.settings import LARGEST_RECORD, EngineSettings
-from streams.store import Changes
+from streams.write_back import Changes
 
 CommitOffsets = Callable[[Mapping[TP, int]], Awaitable[bool]]
 

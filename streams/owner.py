@@ -194,7 +194,7 @@ class PartitionOwner(Generic[S]):
                 published = clock()
                 if not self.is_open:
                     return  # closed meanwhile: the overlay is gone or another owner's; restoring brings what committed
-                store.write_frozen(self.partition, position)
+                store.settle(self.partition, position)
             except BaseException:
                 self._drop()
                 raise

@@ -84,7 +84,7 @@ class Beginning:
         names = [*self._inputs, self._changelog]
         self._topics = await self._consumer.describe_topics(names)
         check_partitions(self._topics, names, self._settings.partitions)
-        known = remembered(store.committed(self._partition, TOPICS_KEY))
+        known = remembered(store.read(self._partition, TOPICS_KEY))
         folder = store.partition_path(self._partition)
         check_same(known, self._topics, [self._changelog], f"Remove {folder} to restore from the topic as it is now")
 

@@ -1,32 +1,45 @@
-"""RocksDB under a Faust table, holding committed state only.
+"""RocksDB under a Faust table.
 
 What changed since the last checkpoint lives in memory, over RocksDB: first in `fresh` (the open checkpoint), then,
-while its transaction commits, in `frozen`. Only after the commit is it written, with the changelog position, in one
-batch.
+while its transaction commits, in `frozen`. Only after the commit does it wait for RocksDB (`streams.write_back`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from itertools import chain
-from typing import Any, cast
+from itertools import chain, repeat
+from typing import Any, Final, cast
 
 import rocksdict
 from faust.stores.rocksdb import Store
 from faust.tables.table import Table
+from faust.types import TP
 
 from streams.rocksdb import open_database
+from streams.write_back import Change, Changes, WriteBack, most_waiting
 
-Changes = Mapping[bytes, bytes | None]
+log = logging.getLogger(__name__)
+
+#: Changes in one call to RocksDB: so few that its copy of them is made in memory that the former used.
+_TOGETHER: Final = 500
+
+#: So many changes are written for each that comes to wait.
+_PACE: Final = 2
+
+_UNKNOWN: Final = cast(bytes, object())
 
 
 class OverlayStore(Store):
-    """Faust's RocksDB store with an overlay of uncommitted changes per partition. None in an overlay is a deletion."""
+    """Faust's RocksDB store with changes in memory over each partition. None among these is a deletion."""
 
     def __post_init__(self) -> None:
         self._fresh: dict[int, dict[bytes, bytes | None]] = defaultdict(dict)
         self._frozen: dict[int, dict[bytes, bytes | None]] = defaultdict(dict)
+        self._waiting: dict[int, WriteBack] = defaultdict(WriteBack)
+        # What is newest of all these, to read: it is looked at for each state that a batch touches.
+        self._newest: dict[int, dict[bytes, bytes | None]] = defaultdict(dict)
 
     def freeze(self, partition: int) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""
@@ -35,65 +48,98 @@ class OverlayStore(Store):
         self._frozen[partition] = self._fresh.pop(partition, {})
         return self._frozen[partition]
 
-    def write_frozen(self, partition: int, position: int | None) -> None:
-        """After the commit: write what was frozen and the changelog position it reaches, then drop it from memory."""
-        self.write_committed(partition, self._frozen[partition].items(), position)
-        self._frozen.pop(partition)
+    def settle(self, partition: int, position: int | None) -> None:
+        """After the commit: what was frozen waits for RocksDB, with the changelog position it reaches.
 
-    def write_committed(
-        self, partition: int, changes: Iterable[tuple[bytes, bytes | None]], position: int | None
-    ) -> None:
-        """Apply committed changes and the changelog position in one atomic batch."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in changes:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+        Where too much waits, some of it is written.
+        """
+        changes = self._frozen.pop(partition, {})
         if position is not None:
-            batch.put(self.offset_key, str(position).encode())
-        self._db_for_partition(partition).write(batch)
+            self._waiting[partition].add(changes, position)
+        writing = next((each for each, waiting in self._waiting.items() if waiting.is_writing), None)
+        if writing is None and (writing := most_waiting(self._waiting)) is not None:
+            self._waiting[writing].begin()
+        if writing is not None:
+            self._write_waiting(writing, _PACE * len(changes))
+
+    def write_all(self, partition: int) -> None:
+        """Write everything that waits."""
+        while waiting := self._waiting[partition]:
+            if not waiting.is_writing:
+                waiting.begin()
+            self._write_waiting(partition, len(waiting))
+
+    def _write_waiting(self, partition: int, count: int) -> None:
+        waiting = self._waiting[partition]
+        changes, position = waiting.next(count)
+        self._write(partition, changes, position)
+        waiting.note_written(len(changes))
+        if position is not None:
+            self._layer(partition)
+
+    def write_committed(self, partition: int, changes: Iterable[Change], position: int | None) -> None:
+        """Write committed changes at once, after all that waits, and then the changelog position."""
+        self.write_all(partition)
+        self._write(partition, list(changes), position)
+
+    def _write(self, partition: int, changes: Sequence[Change], position: int | None) -> None:
+        """The position comes last: with it RocksDB has all that it stands for."""
+        for first in range(0, max(len(changes), 1), _TOGETHER):
+            batch = rocksdict.WriteBatch(raw_mode=True)
+            for key, value in changes[first : first + _TOGETHER]:
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
+            if position is not None and first + _TOGETHER >= len(changes):
+                batch.put(self.offset_key, str(position).encode())
+            self._db_for_partition(partition).write(batch)
 
     def drop(self, partition: int) -> None:
         """Forget every uncommitted change of a partition."""
         self._fresh.pop(partition, None)
         self._frozen.pop(partition, None)
+        self._layer(partition)
+
+    def _layer(self, partition: int) -> None:
+        changes = self._frozen[partition] | self._fresh[partition]
+        self._newest[partition] = {**self._waiting[partition].changes(), **changes}
 
     def position(self, partition: int) -> int:
-        """The changelog position up to which RocksDB holds the state; 0 on an empty disk."""
+        """The changelog position up to which the committed state is here; 0 on an empty disk."""
+        if (waiting := self._waiting[partition]) and waiting.position is not None:
+            return waiting.position
         return int(self._db_for_partition(partition).get(self.offset_key) or 0)
-
-    def committed(self, partition: int, key: bytes) -> bytes | None:
-        """What RocksDB alone holds under a key, without the changes in memory."""
-        return cast("bytes | None", self._db_for_partition(partition).get(key))
 
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The newest value of a key, committed or not; None if there is none."""
-        if (changes := self._fresh.get(partition)) and key in changes:
-            return changes[key]
-        if (changes := self._frozen.get(partition)) and key in changes:
-            return changes[key]
-        return cast("bytes | None", self._db_for_partition(partition).get(key))
+        value = self._newest[partition].get(key, _UNKNOWN)
+        return self._db_for_partition(partition).get(key) if value is _UNKNOWN else value
 
     def read_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """The newest values of keys; RocksDB is asked for all at once, which halves what each costs."""
-        fresh, frozen = self._fresh[partition], self._frozen[partition]
-        found = {key: fresh[key] if key in fresh else frozen[key] for key in keys if key in fresh or key in frozen}
-        others = [key for key in keys if key not in found]
-        if others:
-            found.update(zip(others, self._db_for_partition(partition).get(others), strict=True))
-        return [found[key] for key in keys]
+        values = [*map(self._newest[partition].get, keys, repeat(_UNKNOWN))]
+        if others := [at for at, value in enumerate(values) if value is _UNKNOWN]:
+            stored = self._db_for_partition(partition).get([keys[at] for at in others])
+            for at, value in zip(others, stored, strict=True):
+                values[at] = value
+        return values
 
     def change_many(self, partition: int, changes: Mapping[bytes, bytes]) -> None:
         """Set the values of keys in the open checkpoint."""
         self._fresh[partition].update(changes)
+        self._newest[partition].update(changes)
 
     def change(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Set a key's value in the open checkpoint; None deletes it."""
-        self._fresh[partition][key] = value
+        self._fresh[partition][key] = self._newest[partition][key] = value
 
     def scan(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """The items whose keys begin with `prefix`, without what Faust keeps for itself."""
+        """The items whose keys begin with `prefix`, without what Faust keeps for itself.
+
+        What waits is written first: RocksDB alone has it in order.
+        """
+        self.write_all(partition)
         overlay = self._frozen[partition] | self._fresh[partition]
         for key, value in self._db_for_partition(partition).items(from_key=prefix):
             if not key.startswith(prefix):
@@ -101,6 +147,29 @@ class OverlayStore(Store):
             if key not in overlay and key != self.offset_key:
                 yield key, value
         yield from ((key, value) for key, value in overlay.items() if key.startswith(prefix) and value is not None)
+
+    def revoke_partitions(self, table: Any, tps: set[TP]) -> None:
+        """Close the databases of partitions that went, with what waits for them."""
+        changelogs = table.changelog_topic.topics
+        for tp in tps:
+            if tp.topic in changelogs and tp.partition in self._dbs:
+                self._save(tp.partition)
+        super().revoke_partitions(table, tps)
+
+    async def stop(self) -> None:
+        """Close all databases, with what waits for them."""
+        for partition in list(self._dbs):
+            self._save(partition)
+        await super().stop()
+
+    def _save(self, partition: int) -> None:
+        try:
+            self.write_all(partition)
+        except Exception as problem:  # noqa: BLE001 - a full disk, say; the changelog has it
+            what = f"{type(problem).__name__}: {problem}"
+            log.warning("%s [%d]: not all was written (%s); a restore brings it", self.table_name, partition, what)
+        self._waiting.pop(partition, None)
+        self._newest.pop(partition, None)
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
         return open_database(self.partition_path(partition))

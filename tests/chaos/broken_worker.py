@@ -1,8 +1,8 @@
 """`visutility worker` whose monitor raises on poison, and which fails on purpose where the environment says so.
 
-DIE_AT kills it in that commit of the process, between the transaction and RocksDB. STOP_AT stops it (SIGSTOP) in that
-transaction, which expires after two seconds. SLEEP_AT blocks it in that step, for longer than a consumer may go without
-asking for records. The arguments are the console command's.
+DIE_AT kills it in that commit of the process, between the transaction and RocksDB, or while that is written. STOP_AT
+stops it (SIGSTOP) in that transaction, which expires after two seconds. SLEEP_AT blocks it in that step, for longer
+than a consumer may go without asking for records. The arguments are the console command's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 
 import agents.worker
+import streams.write_back
 from agents.cli.main import main
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import Model
@@ -28,26 +29,41 @@ from streams.outbox import _Sender
 from streams.records import Forward, Output
 from streams.settings import EngineSettings
 from streams.stage import Input
-from streams.store import Changes, OverlayStore
+from streams.store import OverlayStore
+from streams.write_back import Change, Changes
 from tests.chaos.poison import fragile_monitor
 
 #: Seconds: a transaction's timeout where it is to expire; how long a step blocks; how rarely records may be asked for.
 EXPIRES, SLEEP, POLL_INTERVAL = 2.0, 8.0, 3.0
+
+#: Bytes that may wait for RocksDB: so few that some are written with most commits, and never all.
+WAITING = 30_000
 
 #: What a worker writes into its log when it wakes.
 WOKEN = "slept on purpose"
 
 
 def die_at(number: int) -> None:
-    """In the commit of this number."""
-    write, commits = OverlayStore.write_frozen, count(1)
+    """In the commit of this number before anything is written, or, of an even one, with the next piece half written."""
+    settle, commits = OverlayStore.settle, count(1)
 
-    def die_or_write(store: OverlayStore, partition: int, position: int | None) -> None:
+    def die_or_settle(store: OverlayStore, partition: int, position: int | None) -> None:
         if next(commits) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        write(store, partition, position)
+            if number % 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            setattr(OverlayStore, "_write", partialmethod(_write_half, OverlayStore._write))  # noqa: B010
+        settle(store, partition, position)
 
-    setattr(OverlayStore, "write_frozen", die_or_write)  # noqa: B010 - to a type checker a method is no variable
+    setattr(OverlayStore, "settle", die_or_settle)  # noqa: B010 - to a type checker a method is no variable
+
+
+def _write_half(
+    store: OverlayStore, write: Any, partition: int, changes: Sequence[Change], position: int | None
+) -> None:
+    """RocksDB keeps what it has of changes whose position it will never get."""
+    write(store, partition, changes[: len(changes) // 2 + 1], None)
+    store._db_for_partition(partition).flush()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def stop_at(number: int) -> None:
@@ -89,6 +105,7 @@ def _impatient(consumer: AIOKafkaConsumer, patient: Any, *topics: str, **options
 
 
 if __name__ == "__main__":
+    streams.write_back.WAITING_BYTES = WAITING
     with fragile_monitor():
         for name, fault in (("DIE_AT", die_at), ("STOP_AT", stop_at), ("SLEEP_AT", sleep_at)):
             if at := os.environ.get(name):

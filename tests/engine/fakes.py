@@ -14,7 +14,8 @@ from streams.cuts import CUT_HEADER
 from streams.identity import TOPICS_KEY, TopicOnBroker, remember
 from streams.outbox import CommitOffsets
 from streams.records import FetchedRecords, Forward, Output
-from streams.store import Changes, OverlayStore
+from streams.store import OverlayStore
+from streams.write_back import Changes
 from tests.engine.counting import score_bytes
 
 METRICS, INTERNAL = TP("p.metrics", 0), TP("p.summing-internal", 0)

@@ -30,8 +30,9 @@ def opened(app: StageApp, outbox: FakeOutbox, **options: int) -> PartitionOwner[
 
 
 def on_disk(app: StageApp) -> tuple[int, int]:
-    """The changelog position that RocksDB claims, and the count it holds."""
+    """The changelog position that RocksDB claims, and the count it holds, when all that is committed is written."""
     store = table_of(app).store
+    store.write_all(0)
     data = store._db_for_partition(0).get(b"a")
     return store.position(0), 0 if data is None else SummingStage().decode_state("a", data).count
 

@@ -15,7 +15,8 @@ from streams.processor import Processor
 from streams.records import FetchedRecords, Forward, Output
 from streams.settings import EngineSettings
 from streams.stage_app import StageApp
-from streams.store import Changes, CheckpointedTable, PartitionTable
+from streams.store import CheckpointedTable, PartitionTable
+from streams.write_back import Changes
 from tests.engine.counting import Sum, SummingStage, score_bytes
 from tests.engine.fakes import apart
 
@@ -104,13 +105,14 @@ def batch(begin: int, end: int, scores: Mapping[int, float] | None = None) -> Ba
 
 
 def stored(app: StageApp) -> Sum:
-    """What RocksDB alone holds, without what is in memory."""
+    """What RocksDB alone holds when all that is committed is written."""
     table = table_of(app)
+    table.store.write_all(0)
     data = table.store._db_for_partition(0).get(b"a")
     return Sum("a") if data is None else SummingStage().decode_state("a", data)
 
 
-async def test_rocksdb_holds_committed_state_only(app: StageApp) -> None:
+async def test_rocksdb_is_given_committed_state_only(app: StageApp) -> None:
     owner = owner_of(app, MemoryOutbox())
     owner.process(batch(0, 4))
     assert owner.processor.state("a").count == 4

@@ -35,14 +35,14 @@ def test_a_deleted_key_is_gone_before_and_after_the_checkpoint(table: Checkpoint
     part = PartitionTable(table, 0)
     part[b"k"] = b"v"
     table.store.freeze(0)
-    table.store.write_frozen(0, 1)
+    table.store.settle(0, 1)
     del part[b"k"]
     assert b"k" not in part
     assert list(part) == []
     with pytest.raises(KeyError):
         part[b"k"]
     table.store.freeze(0)
-    table.store.write_frozen(0, 2)
+    table.store.settle(0, 2)
     assert b"k" not in part
 
 
@@ -65,7 +65,8 @@ def test_two_checkpoints_of_a_partition_at_once_are_refused(table: CheckpointedT
 def test_the_store_is_rocksdb_on_disk(table: CheckpointedTable) -> None:
     PartitionTable(table, 0)[b"k"] = b"v"
     table.store.freeze(0)
-    table.store.write_frozen(0, 5)
+    table.store.settle(0, 5)
+    table.store.write_all(0)
     assert table.store.position(0) == 5
     assert list(table.store.partition_path(0).glob("*.log"))
 
@@ -103,7 +104,7 @@ def test_reads_see_the_overlay_over_what_is_committed(
         elif step == "freeze" and frozen is None and store.freeze(0):
             frozen = dict(model)
         elif step == "commit" and frozen is not None:
-            store.write_frozen(0, 1)
+            store.settle(0, 1)
             committed, frozen = frozen, None
         elif step == "drop":
             store.drop(0)

@@ -16,7 +16,7 @@ from faust.types import TP
 from agents.cli.main import main
 from streams.outbox import TransactionalOutbox
 from streams.records import Forward, Output
-from streams.store import Changes
+from streams.write_back import Changes
 
 _transactions = count(1)
 _publish = TransactionalOutbox.publish

@@ -13,16 +13,16 @@ from agents.cli.main import main
 from streams.store import OverlayStore
 
 _commits = count(1)
-_write_frozen = OverlayStore.write_frozen
+_settle = OverlayStore.settle
 
 
-def _die_or_write(store: OverlayStore, partition: int, position: int | None) -> None:
+def _die_or_settle(store: OverlayStore, partition: int, position: int | None) -> None:
     if next(_commits) == int(os.environ["DIE_AT"]):
         os.kill(os.getpid(), signal.SIGKILL)
-    _write_frozen(store, partition, position)
+    _settle(store, partition, position)
 
 
-OverlayStore.write_frozen = _die_or_write  # type: ignore[method-assign, assignment]
+OverlayStore.settle = _die_or_settle  # type: ignore[method-assign, assignment]
 
 if __name__ == "__main__":
     main()

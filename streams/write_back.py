@@ -1,0 +1,93 @@
+"""Write-back: committed changes that RocksDB does not have yet wait in memory, where newer ones take their place.
+
+States of a busy fleet change again and again; RocksDB would take in, sort and write each change. The changelog has
+everything that waits. A crash takes it from memory, and a restore begins at the position that RocksDB holds: that is
+written after the changes it stands for, so values may be ahead of it, which a restore does not mind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+Changes = Mapping[bytes, bytes | None]
+Change = tuple[bytes, bytes | None]
+
+#: Bytes that may wait, of all partitions of a table together; and of the changelog after the positions in RocksDB: what
+#: a start after a crash reads.
+WAITING_BYTES, LOGGED_BYTES = 256 * 2**20, 1024 * 2**20
+
+#: Bytes that a change takes in memory beside key and value.
+_OVERHEAD: Final = 300
+
+
+class WriteBack:
+    """What waits of one partition: changes that are being written, and newer ones. None for a value is a deletion.
+
+    `position` is the changelog position that all of it reaches; `size` the bytes that it takes; `logged` the bytes of
+    the changes after the position that RocksDB holds, or will hold when what is being written is.
+    """
+
+    def __init__(self) -> None:
+        self.position: int | None = None
+        self.size = self.logged = 0
+        self._newer: dict[bytes, bytes | None] = {}
+        self._older: dict[bytes, bytes | None] = {}
+        self._older_size = 0
+        self._to_write: list[Change] = []
+        self._written = 0
+        self._reaches: int | None = None
+
+    def __len__(self) -> int:
+        """How many changes wait."""
+        return len(self._newer) + len(self._older)
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """What waits, by key."""
+        return self._older | self._newer
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether changes are being written."""
+        return self._reaches is not None
+
+    def add(self, changes: Changes, position: int) -> None:
+        """Have committed changes wait, which reach this position of the changelog."""
+        keys, values, known = sum(map(len, changes)), _bytes_of(changes.values()), len(self._newer)
+        replaced = _bytes_of(map(self._newer.get, changes))
+        self._newer.update(changes)
+        new = len(self._newer) - known
+        self.size += values - replaced + new * _OVERHEAD + keys * new // max(len(changes), 1)
+        self.logged += keys + values
+        self.position = position
+
+    def begin(self) -> None:
+        """Begin to write what waits by now; nothing else may be being written."""
+        self._older, self._newer = self._newer, {}
+        self._older_size, self.logged = self.size, 0
+        self._to_write, self._written, self._reaches = list(self._older.items()), 0, self.position
+
+    def next(self, count: int) -> tuple[list[Change], int | None]:
+        """So many of the changes to be written; with the last of them, the position that is to follow them."""
+        some = self._to_write[self._written : self._written + count]
+        return some, self._reaches if self._written + len(some) == len(self._to_write) else None
+
+    def note_written(self, count: int) -> None:
+        """So many more are written, with the position if they were the last."""
+        self._written += count
+        if self._written == len(self._to_write):
+            self.size -= self._older_size
+            self._older, self._older_size, self._to_write, self._reaches = {}, 0, [], None
+
+
+def most_waiting(every: Mapping[int, WriteBack]) -> int | None:
+    """The partition with which to begin where too much waits, of all together."""
+    if sum(each.size for each in every.values()) > WAITING_BYTES:
+        return max(every, key=lambda partition: every[partition].size)
+    if sum(each.logged for each in every.values()) > LOGGED_BYTES:
+        return max(every, key=lambda partition: every[partition].logged)
+    return None
+
+
+def _bytes_of(values: Iterable[bytes | None]) -> int:
+    return sum(map(len, filter(None, values)))

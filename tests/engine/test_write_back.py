@@ -1,0 +1,196 @@
+"""What is committed and not yet in RocksDB: it is bounded, nothing of it is overtaken, and a crash loses none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faust import App
+from faust.types import TP
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams import write_back
+from streams.store import CheckpointedTable
+from streams.write_back import WriteBack, most_waiting
+
+KEYS = [b"a", b"b", b"c", b"d"]
+
+Log = list[tuple[bytes, bytes | None]]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[CheckpointedTable]:
+    app = App("write-back-test", broker="kafka://127.0.0.1:1", store="rocksdb://", datadir=str(tmp_path))
+    app.finalize()
+    app._create_directories()
+    table = CheckpointedTable(app, name="t", partitions=2, key_type=bytes, value_type=bytes)
+    yield table
+    table.store._dbs.clear()
+
+
+def commit(table: CheckpointedTable, partition: int, changes: dict[bytes, bytes | None], log: Log) -> None:
+    """A checkpoint of these changes; the changelog is a list."""
+    for key, value in changes.items():
+        table.store.change(partition, key, value)
+    log += table.store.freeze(partition).items()
+    table.store.settle(partition, len(log))
+
+
+def crash(table: CheckpointedTable) -> None:
+    """Memory is gone, RocksDB is not."""
+    store = table.store
+    for layer in (store._fresh, store._frozen, store._waiting, store._newest):
+        layer.clear()
+
+
+def restore(table: CheckpointedTable, partition: int, log: Log) -> None:
+    position = table.store.position(partition)
+    table.store.write_committed(partition, log[position:], len(log))
+
+
+def on_disk(table: CheckpointedTable, partition: int = 0) -> dict[bytes, bytes]:
+    database = table.store._db_for_partition(partition)
+    return {key: value for key, value in database.items() if key in KEYS}
+
+
+checkpoints = st.dictionaries(st.sampled_from(KEYS), st.none() | st.binary(max_size=40), min_size=1)
+steps = st.lists(
+    st.tuples(st.sampled_from(["commit", "fail", "lose"]), st.integers(0, 1), checkpoints)
+    | st.tuples(st.sampled_from(["crash", "scan"]), st.integers(0, 1), st.just({})),
+    min_size=3,
+    max_size=30,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(steps, st.sampled_from([0, 700, 3_000]), st.sampled_from([20, 300]), st.integers(0, 2))
+def test_what_is_committed_is_there_after_any_crash(
+    table: CheckpointedTable,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[tuple[str, int, dict[bytes, bytes | None]]],
+    waiting: int,
+    logged: int,
+    pace: int,
+) -> None:
+    monkeypatch.setattr("streams.store._PACE", pace)
+    monkeypatch.setattr(write_back, "WAITING_BYTES", waiting)
+    monkeypatch.setattr(write_back, "LOGGED_BYTES", logged)
+    logs: list[Log] = [[], []]
+    crash(table)
+    for partition, log in enumerate(logs):  # of the former example
+        table.store.write_committed(partition, [(key, None) for key in KEYS], None)
+        table.store._db_for_partition(partition).delete(table.store.offset_key)
+        assert table.store.position(partition) == len(log)
+    for step, partition, changes in steps:
+        if step == "commit":
+            commit(table, partition, changes, logs[partition])
+        elif step == "fail":
+            for key, value in changes.items():
+                table.store.change(partition, key, value)
+            table.store.drop(partition)
+        elif step == "lose":  # to a worker that commits, and have it back
+            logs[partition] += changes.items()
+            restore(table, partition, logs[partition])
+        elif step == "scan":
+            expected = {key: value for key, value in dict(logs[partition]).items() if value is not None}
+            assert dict(table.store.scan(partition)) == expected
+        elif step == "crash":
+            crash(table)
+            restore(table, 0, logs[0])
+            restore(table, 1, logs[1])
+        for each, log in enumerate(logs):
+            known = dict(log)
+            assert table.store.read_many(each, KEYS) == [known.get(key) for key in KEYS]
+            assert [table.store.read(each, key) for key in KEYS] == [known.get(key) for key in KEYS]
+            assert table.store.position(each) == len(log)
+
+
+def test_a_change_that_is_overtaken_is_not_written(table: CheckpointedTable) -> None:
+    log: Log = []
+    for number in range(3):
+        commit(table, 0, {b"a": b"%d" % number}, log)
+    assert on_disk(table) == {}
+    table.store.write_all(0)
+    assert (on_disk(table), table.store.position(0)) == ({b"a": b"2"}, 3)
+
+
+def test_where_too_much_waits_some_is_written_with_each_checkpoint(
+    table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: Log = []
+    commit(table, 0, dict.fromkeys(KEYS, b"old"), log)
+    monkeypatch.setattr(write_back, "WAITING_BYTES", 1_000)
+    commit(table, 0, {b"a": b"new"}, log)
+    assert on_disk(table) == {b"a": b"new", b"b": b"old"}  # two for the one that came
+    assert table.store._db_for_partition(0).get(table.store.offset_key) is None  # a restore reads all again
+    commit(table, 0, {b"a": b"newest"}, log)
+    assert on_disk(table) == {b"a": b"new", b"b": b"old", b"c": b"old", b"d": b"old"}
+    assert table.store._db_for_partition(0).get(table.store.offset_key) == b"5"
+    assert table.store.read(0, b"a") == b"newest"
+    assert table.store._newest[0] == {b"a": b"newest"}  # nothing of what is written stays in memory
+
+
+def test_what_is_dropped_uncovers_the_newest_commit_and_not_the_one_being_written(
+    table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_back, "WAITING_BYTES", 0)
+    monkeypatch.setattr("streams.store._PACE", 0)
+    log: Log = []
+    commit(table, 0, {b"d": b"old"}, log)
+    commit(table, 0, {b"d": b"new"}, log)
+    table.store.change(0, b"d", b"uncommitted")
+    table.store.drop(0)
+    assert table.store.read(0, b"d") == b"new"
+
+
+def test_the_partition_with_most_is_written_whichever_commits(
+    table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs: list[Log] = [[], []]
+    commit(table, 1, dict.fromkeys(KEYS, b"much"), logs[1])
+    monkeypatch.setattr(write_back, "WAITING_BYTES", 1_000)
+    commit(table, 0, {b"a": b"1", b"b": b"2"}, logs[0])
+    assert (on_disk(table, 0), len(on_disk(table, 1))) == ({}, len(KEYS))
+
+
+def test_the_log_after_what_is_written_is_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_back, "LOGGED_BYTES", 500)
+    every = {0: WriteBack(), 1: WriteBack()}
+    for number in range(10):
+        assert most_waiting(every) is None
+        every[1].add({b"k": bytes(49)}, number)
+    every[0].add({b"k": b""}, 1)
+    assert most_waiting(every) == 1
+    every[1].begin()
+    assert most_waiting(every) is None
+
+
+def test_the_size_is_of_what_waits_and_nothing_else() -> None:
+    waiting = WriteBack()
+    for number in range(100):
+        waiting.add({b"k%d" % (number % 4): bytes(number)}, number)
+    once = WriteBack()
+    once.add({b"k%d" % (number % 4): bytes(number) for number in range(96, 100)}, 1)
+    assert waiting.size == once.size
+    waiting.begin()
+    waiting.add({b"k1": b"newer"}, 200)
+    assert (waiting.next(3)[1], waiting.next(4)[1]) == (None, 99)
+    waiting.note_written(4)
+    alone = WriteBack()
+    alone.add({b"k1": b"newer"}, 1)
+    assert (waiting.size, waiting.changes(), waiting.position) == (alone.size, {b"k1": b"newer"}, 200)
+
+
+async def test_what_waits_is_written_when_a_partition_goes_and_when_the_worker_stops(table: CheckpointedTable) -> None:
+    logs: list[Log] = [[], []]
+    for partition in (0, 1):
+        commit(table, partition, {b"a": b"%d" % partition}, logs[partition])
+        table.store._db_for_partition(partition)
+    (topic,) = table.changelog_topic.topics
+    table.store.revoke_partitions(table, {TP(topic, 0)})
+    await table.store.stop()
+    crash(table)
+    assert [on_disk(table, partition) for partition in (0, 1)] == [{b"a": b"0"}, {b"a": b"1"}]
+    assert [table.store.position(partition) for partition in (0, 1)] == [1, 1]
