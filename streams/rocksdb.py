@@ -17,7 +17,7 @@ from rocksdict import (
 )
 
 #: Bytes for blocks that were read and for writes that are not on disk yet, of all partitions in a process together.
-CACHE_BYTES, WRITE_BYTES = 256 * 2**20, 256 * 2**20
+CACHE_BYTES, WRITE_BYTES = 128 * 2**20, 128 * 2**20
 
 #: Bytes of one partition's writes that go to disk at a time. The larger, the less is written again by compaction.
 WRITE_BUFFER_BYTES: Final = 64 * 2**20
