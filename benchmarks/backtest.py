@@ -23,15 +23,7 @@ def backtest(run: Run) -> Json:
     run.kafka.fill(topic, metrics(in_turn(run.records)))
     told, memory = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     with tempfile.TemporaryDirectory(prefix="visutility-bench-") as name:
-        folder = Path(name)
-        files = {
-            "metrics": _written(folder / "metrics.jsonl", metrics(in_turn(run.records))),
-            "outcomes": _written(folder / "outcomes.jsonl", outcomes(in_turn(messages))),
-            "outcomes_with_scores": _written(folder / "scores.jsonl", outcomes(in_turn(messages), scores=True)),
-            "recording": recording(folder / "recording.jsonl", metrics(in_turn(run.records)), ordered=True),
-            "recording_without_cuts": recording(folder / "plain.jsonl", metrics(in_turn(run.records)), ordered=False),
-            "tenth": _written(folder / "tenth.jsonl", metrics(in_turn(run.records // 10))),
-        }
+        files = _files(Path(name), run.records, messages)
         for _ in range(run.rounds):
             live = run.worker(topic, run.records)
             told["live"].append(live.records / live.cpu_seconds)
@@ -56,6 +48,18 @@ def backtest(run: Run) -> Json:
         "records_per_second_in_two_processes": rates["two_processes"],
         "memory_bytes": median(memory["metrics"]),
         "memory_bytes_at_a_tenth": median(memory["tenth"]),
+    }
+
+
+def _files(folder: Path, records: int, messages: int) -> dict[str, Path]:
+    """What is read in the backtests, written: so many `metrics`, and so many messages of `outcomes`."""
+    return {
+        "metrics": _written(folder / "metrics.jsonl", metrics(in_turn(records))),
+        "outcomes": _written(folder / "outcomes.jsonl", outcomes(in_turn(messages))),
+        "outcomes_with_scores": _written(folder / "scores.jsonl", outcomes(in_turn(messages), scores=True)),
+        "recording": recording(folder / "recording.jsonl", metrics(in_turn(records)), ordered=True),
+        "recording_without_cuts": recording(folder / "plain.jsonl", metrics(in_turn(records)), ordered=False),
+        "tenth": _written(folder / "tenth.jsonl", metrics(in_turn(records // 10))),
     }
 
 

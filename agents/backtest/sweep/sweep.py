@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from agents.backtest.labels import Labels
@@ -172,22 +173,33 @@ def sweep(
     if not present.score.labels:
         raise NothingToSweep(f"none of the {len(labels.labels)} labels lies in the part that is to be fitted on")
     wanted = None if detection_rate is None else math.ceil(detection_rate * present.score.labels)
-    everything, tuned, finalists = [present], [], [present]
-    for detector in [name for name in DETECTORS if name in spaces]:
-        say(detector)
-        tried = search(judge, base, detector, spaces[detector], trials, seed, say, wanted)
-        if tried:
-            best = chosen(tried[0], tried[1:], wanted)
-            defaults = _scored(judge, tried[0])
-            found = defaults if best is tried[0] else _scored(judge, best)
-            tuned.append(Tuned(detector, len(tried) - 1, defaults, found))
-            everything += tried
-            finalists += [tried[0], best]
+    searched = _searched(judge, base, spaces, trials, seed, say, wanted)
+    best = [chosen(tried[0], tried[1:], wanted) for tried in searched]
+    finalists = [present, *(each for tried, one in zip(searched, best, strict=True) for each in (tried[0], one))]
     winner = best_of(finalists, len(present.score.found) if wanted is None else wanted)
     return SweepResult(
         base.metric, [each.model for each in series], not_labelled, rules, split, trials, seed,
-        _scored(judge, present), tuned, pareto_front(everything), _scored(judge, winner),
+        _scored(judge, present), [_tuned(judge, *each) for each in zip(searched, best, strict=True)],
+        pareto_front([present, *chain.from_iterable(searched)]), _scored(judge, winner),
     )  # fmt: skip
+
+
+def _searched(
+    judge: Judge, base: MonitorRule, spaces: Mapping[str, Space], trials: int, seed: int, say: Callable[[str], None],
+    wanted: int | None,
+) -> list[list[Candidate]]:  # fmt: skip
+    """Of each detector that has a space and can watch the metric its defaults, then what was drawn."""
+    found = []
+    for detector in [name for name in DETECTORS if name in spaces]:
+        say(detector)
+        if tried := search(judge, base, detector, spaces[detector], trials, seed, say, wanted):
+            found.append(tried)
+    return found
+
+
+def _tuned(judge: Judge, tried: Sequence[Candidate], best: Candidate) -> Tuned:
+    defaults = _scored(judge, tried[0])
+    return Tuned(best.detector, len(tried) - 1, defaults, defaults if best is tried[0] else _scored(judge, best))
 
 
 def _base(settings: Settings, metric: str | None) -> MonitorRule:
