@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import typer
 from confluent_kafka import KafkaException
@@ -17,26 +17,28 @@ from benchmarks.kafka import Kafka, real_kafka
 from benchmarks.run import Json, LocalRun, NoData, ProcessFailed, Run
 from streams.brokers.broker import BrokerError
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True)
-class Benchmark:
+class _Measured(Generic[R]):
     """What `list` says of it, its own size and the least that gives figures, in `unit`, and what does it."""
 
     summary: str
     size: int
     least: int
-    measure: Callable[[Run], Json]
+    measure: Callable[[R], Json]
     unit: str = "records"
 
 
+class Benchmark(_Measured[Run]):
+    """One on a Kafka."""
+
+
 @dataclass(frozen=True)
-class LocalBenchmark:
+class LocalBenchmark(_Measured[LocalRun]):
     """One that needs no Kafka. Those of recorded data have one size."""
 
-    summary: str
-    size: int
-    least: int
-    measure: Callable[[LocalRun], Json]
     unit: str = "values"
 
 
