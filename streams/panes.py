@@ -60,8 +60,8 @@ class WindowHead(msgspec.Struct, array_like=True, gc=False):
     level: float = 0.0
     total: float = 0.0
     squares: float = 0.0
-    open: bytes = b""
-    trailing: bytes = b""
+    open: Annotated[bytes, msgspec.Meta(max_length=_PANE_BYTES)] = b""
+    trailing: Annotated[bytes, msgspec.Meta(max_length=_PANE_BYTES)] = b""
     after_total: float = 0.0
     after_squares: float = 0.0
 
@@ -169,7 +169,7 @@ class WindowHead(msgspec.Struct, array_like=True, gc=False):
             self.open += _DOUBLES[len(some)].pack(*some)
             self.pushed += len(some)
             at += len(some)
-            if len(self.open) == _PANE_BYTES:
+            if len(self.open) >= _PANE_BYTES:  # more only where the open pane was damaged; it ends all the same
                 self._seal(panes())
 
     def _seal(self, panes: Parts) -> None:
