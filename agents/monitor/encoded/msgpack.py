@@ -18,6 +18,7 @@ from schemas.kernel import bare, inlined
 #: Bytes that must follow what is read.
 MARGIN: Final = 16
 
+EMPTY: Final = 0xA0
 NIL: Final = 0xC0
 FALSE: Final = 0xC2
 DOUBLE: Final = 0xCB
@@ -96,6 +97,12 @@ def after_text(text: Bytes, at: int, end: int) -> int:
 
 
 @bare
+def after_bytes(text: Bytes, at: int, end: int) -> int:
+    """Past bytes that are no text."""
+    return after_text(text, at, end) if 0 <= at < end and 0xC4 <= text[at] <= 0xC6 else -1
+
+
+@bare
 def after_array_header(text: Bytes, at: int, end: int) -> int:
     """Where the first item of an array is."""
     return after_header(text, at, end, _ARRAY)
@@ -137,18 +144,19 @@ def after_double(text: Bytes, at: int, end: int) -> int:
 
 @bare
 def after_count(text: Bytes, at: int, end: int) -> int:
-    """Past a whole number from 0 on."""
+    """Past a whole number from 0 on, below 2⁵⁶: some may be added to it."""
     if at < 0 or at >= end:
         return -1
     first = int(text[at])
     if first < 0x80:
         return at + 1
-    return at + 1 + _FOLLOWING[first] if 0xCC <= first <= 0xCF else -1
+    is_count = 0xCC <= first <= 0xCE or (first == 0xCF and text[at + 1] == 0)
+    return at + 1 + _FOLLOWING[first] if is_count else -1
 
 
 @bare
 def count_at(text: Bytes, at: int) -> int:
-    """That number; one of 2⁶³ or more comes out negative."""
+    """That number."""
     first = int(text[at])
     return first if first < 0x80 else number_of(text, at + 1, _FOLLOWING[first])
 

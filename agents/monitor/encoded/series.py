@@ -16,6 +16,7 @@ from agents.drift.z_score import CONSTANT
 from agents.monitor.encoded.msgpack import (
     BYTES_OF_DOUBLE,
     NIL,
+    after_bytes,
     after_count,
     after_double,
     after_text,
@@ -64,6 +65,8 @@ _SERIES: Final = 0x90 + len(Series.__struct_fields__)
 _HEAD: Final = 0x90 + len(WindowHead.__struct_fields__)
 _BYTES: Final = 8
 _PANE_BYTES: Final = PANE * _BYTES
+#: Of so many bytes.
+_HEADER: Final = 3
 _OK = np.frombuffer(ModelState.OK.value.encode(), np.uint8)
 _WARMING = np.frombuffer(ModelState.WARMING.value.encode(), np.uint8)
 
@@ -79,8 +82,10 @@ def read_series(text: Bytes, at: int, end: int, places: Whole) -> int:
     for _ in range(3):
         at = after_double(text, at, end)
     places[_OPEN] = at
-    places[_TRAILING] = at = after_text(text, at, end)
-    places[_AFTER] = at = after_text(text, at, end)
+    places[_TRAILING] = at = after_bytes(text, at, end)
+    places[_AFTER] = at = after_bytes(text, at, end)
+    if at - places[_TRAILING] > _HEADER + _PANE_BYTES:
+        return -1
     for _ in range(2):
         at = after_double(text, at, end)
     for _ in range(2):  # its number and its base

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from agents.monitor.encoded.msgpack import (
+    EMPTY,
     FALSE,
     NIL,
     after_count,
@@ -87,7 +88,7 @@ def _step(
     if at < 0:
         return -1
     written = copy(text, begin, at, out, written)
-    done = 0
+    done = taken = 0
     for _ in range(length_at(text, begin_of_series)):
         begin, at = at, after_text(text, at, end)
         lane = _lane_of(text, begin, at, names, lanes, done)
@@ -97,6 +98,9 @@ def _step(
         if lane < 0:
             written = copy(text, begin, at, out, written)
             continue
+        if taken >> lane & 1:
+            return -1  # a metric twice: of so much more to be written there may be no room
+        taken |= 1 << lane
         if not is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END]):
             return -1
         written = copy(text, begin, begin_of_one, out, written)
@@ -130,6 +134,8 @@ def _write_rest(
         if at < 0:
             return -1
         if is_value(text, begin, end, _METRICS, 0, len(_METRICS)):
+            if found:
+                return -1  # twice
             written = put_count(out, copy(text, begin, value, out, written), count_at(text, value) + count)
             found = True
         else:
@@ -138,7 +144,7 @@ def _write_rest(
     ticked = after_count(text, seen, end)
     last = after_count(text, ticked, end)
     at = after_text(text, last, end)
-    if at < 0 or not found:
+    if at < 0 or not found or not (text[last] == EMPTY or is_value(text, last, end, versions, name, end_of_name)):
         return -1
     written = copy(text, begin, seen, out, written)
     written = put_count(out, written, max(count_at(text, seen), time))
