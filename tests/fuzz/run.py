@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.fuzz.encoded_targets import encoded_targets
 from tests.fuzz.message_targets import message_targets
 from tests.fuzz.source_targets import source_targets
 from tests.fuzz.state_targets import state_targets
@@ -72,7 +73,8 @@ class Report:
 def targets(seed: int, only: str = "") -> list[Target]:
     """All targets whose names begin with `only`, with choices of one seed."""
     draw = random.Random(seed)
-    made = (each for targets_of in (message_targets, state_targets, source_targets) for each in targets_of(draw))
+    every = (message_targets, state_targets, source_targets, encoded_targets)
+    made = (each for targets_of in every for each in targets_of(draw))
     return [target for target in made if target.name.startswith(only)]
 
 

@@ -1,0 +1,138 @@
+"""Steps over states as they are written, of damaged ones: by kernels that check each place that they touch, too."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache, partial
+from itertools import pairwise
+from types import FunctionType
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from agents.monitor.encoded.states import step_states
+from agents.monitor.stage import MonitorStage
+from agents.monitor.state import FORMAT, decode_state, encode_state
+from agents.settings import Settings
+from schemas.kernel import COMPILED, Kernel
+from streams.parts import MemoryTable
+from streams.processor import CLOCK_KEY, FORMAT_KEY, Processor
+from streams.processor import FORMAT as TABLE_FORMAT
+from streams.records import Forward, Output, StoredRecord
+from tests.fuzz.mutation import Mutator
+from tests.fuzz.packed import changed
+from tests.fuzz.seeds import USUAL
+from tests.fuzz.target import Target, refused_with
+from tests.monitor.test_encoded import MODELS, Fleet, stage_of
+from tests.monitor.test_quick import MINIMUM
+
+#: A z-score of either direction, one of one, a minimum, and a metric that is only kept.
+_SETTINGS = Settings(
+    monitor=[
+        {"metric": "accuracy", "window": {"size": 20, "min_samples": 5}, "detector": {"threshold": 6.0}},
+        {
+            "metric": "extras.cost",
+            "window": {"size": 150, "min_samples": 5},
+            "detector": {"direction": "up", "threshold": 6.0},
+        },
+    ],
+    retrain=[MINIMUM],
+)
+
+#: Records after which a model's state is damaged: windows that warm up, are full, and have several panes.
+_AFTER = (3, 12, 38, 90, 140, 167, 250, 333)
+
+
+class Given(NamedTuple):
+    """States by the names of their models, and the records that come."""
+
+    states: dict[bytes, bytes]
+    records: list[StoredRecord]
+
+
+class Left(NamedTuple):
+    """What records leave: states, and what was said by the keys of outputs."""
+
+    states: dict[bytes, bytes]
+    said: dict[str | bytes | None, list[Output | Forward]]
+
+
+@cache
+def checked(kernel: Kernel[..., Any]) -> Any:
+    """A kernel compiled so that it raises IndexError where it would touch what lies outside of an array."""
+    from numba import njit
+
+    function = kernel.function
+    within = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+    scope = {name: checked(found) for name, found in within.items() if isinstance(found, Kernel)}
+    bound = FunctionType(function.__code__, function.__globals__ | scope, function.__name__)
+    bound.__qualname__ = f"{function.__qualname__}_{kernel.digest}_checked"  # numba keeps it under this name
+    return njit(cache=True, boundscheck=True)(bound)
+
+
+def encoded_targets(draw: random.Random) -> Iterator[Target]:
+    """Where there is numba, states of a few models, most of them damaged, that are stepped together."""
+    if COMPILED:
+        yield _states_target(draw)
+
+
+def _states_target(draw: random.Random) -> Target:
+    mutator, written, (stage, steps) = Mutator(draw, USUAL), _written(), stage_of(_SETTINGS)
+    decoded = MonitorStage(_SETTINGS)
+
+    def damaged(state: bytes) -> bytes:
+        kind = draw.random()
+        return state if kind < 0.2 else mutator.packed(state) if kind < 0.5 else FORMAT + changed(draw, state[1:])
+
+    def some() -> Given:
+        fleet, most = Fleet(draw.randrange(2**32), 0.01), draw.choice((1, 1, 2, 5))
+        records = [fleet.record(model) for model in range(MODELS) for _ in range(draw.randint(1, most))]
+        return Given({key: damaged(draw.choice(states)) for key, states in written.items()}, records)
+
+    def check(given: Given) -> bool:
+        steps.taken = 0
+        with patch.object(step_states, "compiled", checked(step_states)):
+            seen = _stepped(stage, given)
+        assert _stepped(stage, given) == seen, "with checks it does something else"
+        _compare(seen, _stepped(decoded, given))
+        return steps.taken > 0
+
+    return Target("state encoded", some, check)
+
+
+@cache
+def _written() -> dict[bytes, list[bytes]]:
+    fleet, table, stage = Fleet(3, 0.0), MemoryTable(), MonitorStage(_SETTINGS)
+    found = defaultdict[bytes, list[bytes]](list)
+    for begin, end in pairwise((0, *_AFTER)):
+        records = [fleet.record(model) for model in range(MODELS) for _ in range(begin, end)]
+        Processor(stage, 0, 1, table).process(records)
+        for key, state in _models(table).items():
+            found[key].append(state)
+    return found
+
+
+def _models(table: MemoryTable) -> dict[bytes, bytes]:
+    return {key: state for key, state in table.items() if b"\0" not in key}
+
+
+def _stepped(stage: MonitorStage, given: Given) -> Left:
+    table = MemoryTable({**given.states, CLOCK_KEY: b"700", FORMAT_KEY: TABLE_FORMAT})
+    said = defaultdict[str | bytes | None, list[Output | Forward]](list)
+    for output in Processor(stage, 0, 1, table).process(given.records):
+        said[output.key].append(output)
+    return Left(_models(table), said)
+
+
+def _compare(encoded: Left, decoded: Left) -> None:
+    """A state is what it becomes when it is decoded. What is refused then is refused afterwards, too."""
+    keys = {*encoded.said, *decoded.said}
+    silent = {key.encode() for key in keys if isinstance(key, str) and encoded.said[key] != decoded.said[key]}
+    for key, state in encoded.states.items():
+        if key in silent:
+            assert not encoded.said[key.decode()], "it says something else"
+            assert refused_with(ValueError, partial(decode_state, state)), f"unsaid: {decoded.said[key.decode()]}"
+        elif state != decoded.states[key]:
+            assert encode_state(decode_state(state)) == decoded.states[key], "another state"
+    assert silent <= encoded.states.keys(), "it says something else of a model of another name"
