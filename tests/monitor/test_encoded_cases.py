@@ -1,0 +1,189 @@
+"""What a step over a state as it is written takes, and what it leaves to a step over the decoded one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from agents.monitor.encoded.series import MOST
+from agents.monitor.joining import Waiting
+from agents.monitor.stage import MonitorStage
+from agents.monitor.state import MonitorState, Series, TimedPanes, Version, decode_state, encode_state
+from agents.settings import Settings
+from schemas.kernel import COMPILED
+from schemas.status import ModelState
+from streams.panes import PANE
+from streams.parts import MemoryTable
+from streams.processor import Processor
+from streams.records import StoredRecord
+from streams.stage import Tick
+from tests.monitor.test_encoded import KEPT, MODELS, Counting, Fleet, stage_of
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="needs numba: the extra fast")
+
+
+def z_score(size: int = 20, **detector: Any) -> Settings:
+    window = {"size": size, "min_samples": 5}
+    return Settings(monitor=[{"window": window, "detector": {"threshold": 4.0, **detector}}])
+
+
+def minimum(least: float, of: str) -> Settings:
+    return Settings(monitor=[], retrain=[{"min": {"accuracy": least}, "of": of}])
+
+
+@dataclass(frozen=True)
+class Case:
+    """Each model has sent `begun` calm messages with `first` in them, and its state was changed; then it sends `count`.
+
+    Of so many values none is to be marked with its time, and no pane or window ends.
+    """
+
+    asked: Settings = field(default_factory=z_score)
+    begun: int = 31
+    sent: dict[str, Any] = field(default_factory=dict)
+    change: Callable[[MonitorState], object] = lambda state: None
+    first: dict[str, Any] = field(default_factory=dict)
+    now: Settings | None = None
+    count: int = 1
+    partitions: int = 1
+
+
+def of_accuracy(**fields: Any) -> Callable[[MonitorState], None]:
+    """Changes the series, or its window."""
+
+    def change(state: MonitorState) -> None:
+        series = state.versions[0].series["accuracy"]
+        for name, value in fields.items():
+            setattr(series if name in Series.__struct_fields__ else series.window, name, value)
+
+    return change
+
+
+def of_model(**fields: Any) -> Callable[[MonitorState], None]:
+    def change(state: MonitorState) -> None:
+        for name, value in fields.items():
+            setattr(state, name, value)
+
+    return change
+
+
+def reversed_series(state: MonitorState) -> None:
+    version = state.versions[0]
+    version.series = dict(reversed(version.series.items()))
+
+
+#: Far from the level: of the squared deviations all digits that matter are lost.
+ILL = of_accuracy(level=0.9 - 1_000, total=15_000.0, squares=15e6)
+
+LEFT = {
+    "a value below the minimum": Case(minimum(0.8, "value"), sent={"accuracy": 0.5}),
+    "a mean below the minimum": Case(minimum(0.95, "mean"), sent={"accuracy": 0.99}),
+    "a value that fires": Case(sent={"accuracy": 0.2}),
+    "a value that fires on its side": Case(z_score(direction="down"), sent={"accuracy": 0.2}),
+    "the end of warming up": Case(begun=5, asked=z_score(size=8)),
+    "a series in drift": Case(change=of_accuracy(phase=ModelState.DRIFT, level=0.5)),
+    "other settings": Case(now=z_score(threshold=9.0)),
+    "a window of another size": Case(change=of_accuracy(size=24)),
+    "a window of no size": Case(change=of_accuracy(size=0)),
+    "a window by time": Case(change=of_accuracy(panes=TimedPanes())),
+    "digits that are lost": Case(begun=15, sent={"accuracy": 0.9}, change=ILL),
+    "a silent model": Case(change=of_model(silent=True)),
+    "a model that waits for labels": Case(change=of_model(waiting=Waiting())),
+    "the first metrics": Case(change=of_model(counts={"heartbeat": 1})),
+    "a new metric": Case(sent={"f1_score": 0.9}),
+    "another version": Case(sent={"model_version": "2"}),
+    "another version before": Case(change=lambda state: state.versions.insert(0, Version("0"))),
+    "a pane that gets full": Case(KEPT, begun=PANE - 1),
+    "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
+    "a block that ends": Case(KEPT, begun=498, count=3),
+    "what leaves the window next is in another pane": Case(z_score(800), begun=864 + PANE - 2),
+    "what leaves the window is not at hand": Case(change=of_accuracy(trailing=b"")),
+    "too many": Case(z_score(800), begun=801, count=MOST + 1),
+}
+
+TAKEN = {
+    "a calm value": Case(),
+    "several calm values": Case(z_score(800), begun=801, count=MOST - 1),
+    "a window of several panes": Case(z_score(200), begun=331, count=3),
+    "a value below the minimum of the mean": Case(minimum(0.8, "mean"), sent={"accuracy": 0.5}),
+    "a value beyond on the other side": Case(z_score(direction="up"), sent={"accuracy": 0.2}),
+    "an outlier while there are few values": Case(begun=3, sent={"accuracy": 0.2}),
+    "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
+    "an older time": Case(sent={"timestamp": 1.6e9}),
+    "a series that is measured no more": Case(KEPT, change=of_accuracy(trailing=bytes(8 * PANE))),
+    "a model that last sent no version": Case(change=of_model(last_version="")),
+    "series in another order": Case(change=reversed_series),
+}
+
+
+def messages(fleet: Fleet, count: int, **content: Any) -> list[StoredRecord]:
+    made = [fleet.record(model) for _ in range(count) for model in range(MODELS)]
+    return [replace(record, value=json.dumps(json.loads(record.value) | content).encode()) for record in made]
+
+
+def taken(case: Case) -> int:
+    """How many steps were taken over states as they are written. All comes out as it does otherwise."""
+    fleet, encoded = Fleet(11, 0.0), MemoryTable()
+    Processor(MonitorStage(case.asked), 0, 1, encoded).process(messages(fleet, case.begun, **case.first))
+    for name in [name for name in encoded if b"\0" not in name]:
+        state = decode_state(encoded[name])
+        case.change(state)
+        encoded[name] = encode_state(state)
+    decoded, now = MemoryTable(encoded), case.now or case.asked
+    stage, steps = stage_of(now)
+    one = Processor(stage, 0, case.partitions, encoded)
+    other = Processor(MonitorStage(now), 0, case.partitions, decoded)
+    batch = messages(fleet, case.count, **case.sent)
+    assert one.tick(70) == other.tick(70)
+    assert one.process(batch) == other.process(batch)
+    assert encoded == decoded
+    assert one.take_touched() == other.take_touched()
+    return steps.taken
+
+
+@pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
+def test_what_may_have_consequences_is_left(case: Case) -> None:
+    assert taken(case) == 0
+
+
+@pytest.mark.parametrize("case", TAKEN.values(), ids=TAKEN)
+def test_what_is_calm_is_taken(case: Case) -> None:
+    assert taken(case) == MODELS
+
+
+def test_models_of_other_partitions_are_left() -> None:
+    assert 0 < taken(Case(partitions=2)) < MODELS
+
+
+class Failing(MonitorStage):
+    """Raises where time passes, for as long as it is told to."""
+
+    fails = True
+    encoded_steps: Counting | None = None
+
+    def step(self, state: Any, inputs: Any) -> Any:
+        if self.fails and isinstance(inputs[0], Tick):
+            raise RuntimeError("planted")
+        return super().step(state, inputs)
+
+
+def test_a_model_whose_tick_failed_has_a_step_that_sets_its_next_deadline() -> None:
+    asked = z_score()
+    fleet, tables, found = Fleet(11, 0.0), (MemoryTable(), MemoryTable()), []
+    begun, later = [*messages(fleet, 30), *messages(fleet, 1, type="heartbeat")], messages(fleet, 1)
+    encoded, steps = stage_of(asked)
+    for table, own in zip(tables, (encoded, None), strict=True):
+        stage = Failing(asked)
+        if own is not None:
+            stage.encoded_steps, stage.decode_columns = steps, own.decode_columns  # type: ignore[method-assign]
+        processor = Processor(stage, 0, 1, table)
+        outputs = [processor.process(begun), processor.tick(10**9), processor.process(later)]
+        stage.fails = False
+        found.append([*outputs, processor.tick(10**9)])
+    assert found[0] == found[1]
+    assert len(found[0][-1]) >= MODELS
+    assert tables[0] == tables[1]
