@@ -28,6 +28,9 @@ FETCH_BYTES = 8 * 2**20
 #: Seconds between two looks at the topics: whether they are still the same.
 WATCH_INTERVAL = 10.0
 
+#: Seconds between two times at which all that is committed goes to the disk (see `streams.start.MAX_AGE`).
+SAVE_INTERVAL = 3600.0
+
 #: Batches that wait between the fetcher and the agent.
 WAITING_BATCHES = 2
 
@@ -66,6 +69,7 @@ def make_app(stage: Stage[S], settings: EngineSettings, listeners: Sequence[List
     _agent(app, inputs)
     _ticker(app, settings)
     _watcher(app)
+    _saver(app)
     return app
 
 
@@ -120,3 +124,16 @@ def _watcher(app: StageApp) -> None:
             await app.engine.watch()
 
     app.task(watch)
+
+
+def _saver(app: StageApp) -> None:
+    async def save() -> None:
+        while not app.should_stop:
+            await app.sleep(SAVE_INTERVAL)
+            try:
+                await app.engine.save()
+            except Exception as problem:
+                app.engine.fail(problem)
+                raise
+
+    app.task(save)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 #: Offsets that a partition's last checkpoint leaves unread in its internal topic: its own cut and commit marker.
 OWN_OFFSETS = 2
 
+#: Seconds after which a disk that was not saved is not gone on with. The changelog's compaction leaves a deletion out
+#: after a day: whoever reads on from a position before it would keep what was deleted.
+MAX_AGE = 12 * 3600.0
 
 #: Stands for all models where a message is about none of them alone.
 ALL_MODELS = "*"
@@ -80,13 +84,20 @@ class Beginning:
         self._topics: dict[str, TopicOnBroker] = {}
 
     async def check_disk(self, store: OverlayStore) -> None:
-        """Raise `StateMismatch` if the state on disk is that of another changelog, or partitions do not agree."""
+        """Raise `StateMismatch` if the state on disk is that of another changelog, or partitions do not agree.
+
+        A disk that was away for long is wiped: of what was deleted meanwhile the changelog may say nothing any more.
+        """
         names = [*self._inputs, self._changelog]
         self._topics = await self._consumer.describe_topics(names)
         check_partitions(self._topics, names, self._settings.partitions)
         known = remembered(store.read(self._partition, TOPICS_KEY))
         folder = store.partition_path(self._partition)
         check_same(known, self._topics, [self._changelog], f"Remove {folder} to restore from the topic as it is now")
+        age = time.time() - store.saved_at(self._partition)  # noqa: TID251 - how old a disk is
+        if store.position(self._partition) and age > MAX_AGE:
+            log.info("%s: last saved too long ago, the changelog is read from its beginning", folder)
+            store.wipe(self._partition)
 
     async def positions(self, outbox: Outbox, store: OverlayStore, state: PartitionTable) -> dict[TP, int]:
         """The committed offsets, or the state's own where they are later; where there is none yet, the topic's

@@ -7,6 +7,7 @@ while its transaction commits, in `frozen`. Only after the commit does it wait f
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import chain, repeat
@@ -27,6 +28,9 @@ _TOGETHER: Final = 500
 
 #: So many changes are written for each that comes to wait.
 _PACE: Final = 2
+
+#: When RocksDB had all that was committed, in seconds since the epoch. It is on this disk alone.
+SAVED_KEY: Final = b"\0saved"
 
 _UNKNOWN: Final = cast(bytes, object())
 
@@ -111,6 +115,28 @@ class OverlayStore(Store):
             return waiting.position
         return int(self._db_for_partition(partition).get(self.offset_key) or 0)
 
+    def save(self, partition: int, now: float) -> None:
+        """Have everything that is committed on disk, and the time of that."""
+        self.write_all(partition)
+        self.note_time(partition, now)
+        self._db_for_partition(partition).flush()
+
+    def note_time(self, partition: int, now: float) -> None:
+        """Note when RocksDB had all that was committed, in seconds since the epoch: now."""
+        self._db_for_partition(partition).put(SAVED_KEY, str(int(now)).encode())
+
+    def saved_at(self, partition: int) -> int:
+        """When RocksDB had all that was committed, in seconds since the epoch; 0 where that is not known."""
+        return int(self._db_for_partition(partition).get(SAVED_KEY) or 0)
+
+    def wipe(self, partition: int) -> None:
+        """Remove what this disk has of a partition."""
+        self._waiting.pop(partition, None)
+        self._newest.pop(partition, None)
+        if (database := self._dbs.pop(partition, None)) is not None:
+            database.close()
+        shutil.rmtree(self.partition_path(partition), ignore_errors=True)
+
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The newest value of a key, committed or not; None if there is none."""
         value = self._newest[partition].get(key, _UNKNOWN)
@@ -144,7 +170,7 @@ class OverlayStore(Store):
         for key, value in self._db_for_partition(partition).items(from_key=prefix):
             if not key.startswith(prefix):
                 break
-            if key not in overlay and key != self.offset_key:
+            if key not in overlay and key not in (self.offset_key, SAVED_KEY):
                 yield key, value
         yield from ((key, value) for key, value in overlay.items() if key.startswith(prefix) and value is not None)
 

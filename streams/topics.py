@@ -28,6 +28,9 @@ _MAKE_THEM = " Let somebody who may run visutility topics create, or grant Creat
 #: what counts. Markers of transactions go a minute after it, too.
 _SHORT = {"segment.ms": "60000", "delete.retention.ms": "60000"}
 
+#: A deletion stays for at least a day, Kafka's default, whatever that of the cluster is (see `streams.start.MAX_AGE`).
+_TOMBSTONES = {"delete.retention.ms": "86400000"}
+
 _ROOMY = {"max.message.bytes": str(LARGEST_RECORD)}
 
 #: Seconds until a created topic has leaders everywhere.
@@ -65,7 +68,7 @@ def wanted_topics(settings: EngineSettings, stages: Iterable[str], states: Itera
 
 
 def _changelog(settings: EngineSettings, stage: str, more: Mapping[str, str] = MappingProxyType({})) -> WantedTopic:
-    config = {"cleanup.policy": "compact", **_ROOMY, **more}
+    config = {"cleanup.policy": "compact", **_ROOMY, **_TOMBSTONES, **more}
     return WantedTopic(settings.changelog(stage), settings.partitions, config=config)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -11,6 +12,7 @@ from typing import cast
 import pytest
 import rocksdict
 
+import streams.app
 from streams.brokers.broker import Broker
 from streams.checks import DataFolderBusy
 from streams.identity import StateMismatch
@@ -18,6 +20,7 @@ from streams.partitioner import partition_of
 from streams.records import Headers
 from streams.rocksdb import WRITE_BUFFER_BYTES
 from streams.store import CheckpointedTable, OverlayStore
+from streams.worker import StreamWorker
 from tests.engine.counting import SummingStage, score_bytes
 from tests.engine.live import Live, count_in, engine_of, eventually, until
 
@@ -27,6 +30,12 @@ HOME = partition_of("a", 4)
 @pytest.fixture
 async def live(real_broker: Broker, topic_prefix: str, tmp_path: Path) -> Live:
     return await Live.on(real_broker.bootstrap_servers, topic_prefix, tmp_path, partitions=4)
+
+
+def store_of(worker: StreamWorker) -> OverlayStore:
+    table = worker.app("summing").tables["summing"]
+    assert isinstance(table, CheckpointedTable)
+    return table.store
 
 
 class BrokenStage(SummingStage):
@@ -117,6 +126,30 @@ async def test_a_state_that_cannot_be_restored_stops_the_worker(live: Live) -> N
             await asyncio.wait_for(run(), 30)
     finally:
         await asyncio.wait_for(worker.stop(), 10)
+
+
+@pytest.mark.parametrize(("hours", "still"), [(1, True), (13, False)])
+async def test_of_a_disk_that_was_saved_long_ago_nothing_is_taken(live: Live, hours: int, still: bool) -> None:
+    async with live.worker() as worker:
+        await live.send([1.0], partition=HOME)
+        await eventually(lambda: live.committed(HOME), cast("int | None", 1))
+        store = store_of(worker)
+        store.write_committed(HOME, [(b"deleted since", b"")], None)  # the changelog says nothing of it any more
+        store.save(HOME, time.time() - hours * 3600)
+    async with live.worker() as worker:
+        assert (store_of(worker).read(HOME, b"deleted since") is not None) == still
+        assert store_of(worker).saved_at(HOME) > time.time() - 60
+        assert (await live.counts())["a"] == 1
+
+
+async def test_a_worker_saves_what_waits_from_time_to_time(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams.app, "SAVE_INTERVAL", 0.2)
+    async with live.worker() as worker:
+        await live.send([1.0], partition=HOME)
+        store = store_of(worker)
+        await until(lambda: store._db_for_partition(HOME).get(b"a") is not None)
+        assert not store._waiting[HOME]
+        assert store.saved_at(HOME) > time.time() - 60
 
 
 async def test_a_data_folder_serves_one_worker(live: Live) -> None:
