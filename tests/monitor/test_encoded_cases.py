@@ -122,7 +122,7 @@ TAKEN = {
 
 def messages(fleet: Fleet, count: int, **content: Any) -> list[StoredRecord]:
     made = [fleet.record(model) for _ in range(count) for model in range(MODELS)]
-    return [replace(record, value=json.dumps(json.loads(record.value) | content).encode()) for record in made]
+    return [replace(record, value=json.dumps(json.loads(record.value or b"") | content).encode()) for record in made]
 
 
 def taken(case: Case) -> int:
