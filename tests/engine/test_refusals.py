@@ -14,6 +14,7 @@ from faust.types import TP
 import streams.app
 from streams.brokers.broker import Broker
 from streams.identity import TOPICS_KEY, StateMismatch, TopicOnBroker, TopicsChanged, remembered
+from streams.store import PartitionTable
 from tests.engine.bench import BOTH, Bench
 from tests.engine.fakes import INTERNAL, METRICS, batch, internal_batch
 from tests.engine.live import Live, count_in, engine_of, eventually, until
@@ -80,6 +81,20 @@ async def test_offsets_from_before_are_not_believed_for_the_state_says_what_is_i
     assert "p.metrics [0] 0 for 5" in caplog.text
     await bench.engine.process(batch(0, 7))
     assert bench.owner.processor.state("a").count == 7
+
+
+async def test_without_transactions_offsets_from_before_are_believed_for_outputs_may_be_missing(bench: Bench) -> None:
+    await bench.assign()
+    before = dict(bench.kafka.offsets)
+    await bench.engine.process(batch(0, 5))
+    await bench.engine.revoke(BOTH, 1)
+    bench.kafka.offsets |= before
+    await bench.assign()
+    for delivery, expected in (("exactly_once", 5), ("at_least_once", 0)):
+        bench.engine.settings = replace(bench.engine.settings, delivery=delivery)  # type: ignore[arg-type]
+        start, table = bench.engine._beginning(0), bench.engine._table
+        positions = await start.positions(bench.outbox, table.store, PartitionTable(table, 0))
+        assert positions[METRICS] == expected
 
 
 async def test_a_first_start_remembers_its_topics_with_the_offsets_it_commits(bench: Bench) -> None:
