@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from schemas.alerts import Alert
-from schemas.columns.columns import ColumnGroups, Integers, MetricColumns
+from schemas.columns.columns import ColumnGroups, Integers, MetricColumns, PerKind
 from schemas.ids import output_id
 from schemas.message import Message
 from streams.dead_letters import set_aside
@@ -74,7 +74,8 @@ class Processor(Generic[S]):
         self._deadlines: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
         self._given_up: dict[str, int] = {}
-        self._touched: set[str] = set()
+        self._touched: set[bytes] = set()
+        self._homes = PerKind(lambda kind: partition_of(kind.model_name, partitions))
         self._open()
 
     def _open(self) -> None:
@@ -120,7 +121,7 @@ class Processor(Generic[S]):
     def take_touched(self) -> set[str]:
         """The keys whose state changed since this was last asked."""
         touched, self._touched = self._touched, set()
-        return touched
+        return {key.decode() for key in touched}
 
     def process(self, records: Sequence[Record]) -> list[Output | Forward]:
         """Apply records in their order within each key; what cannot be applied comes back as a dead letter."""
@@ -143,29 +144,28 @@ class Processor(Generic[S]):
         steps, groups = self._stage.encoded_steps, decoded.columns
         if steps is None or self._applied is not None or not isinstance(groups, ColumnGroups) or len(groups) < FEW_KEYS:
             return decoded
-        names = [kind.model_name for kind in groups.kinds]
-        numbers, keys = self._alone(names, decoded), [name.encode() for name in names]
-        clocks = self._clocks_at(groups.places[groups.ends[numbers] - 1], decoded)
-        done = steps.step(groups, numbers, clocks, lambda some: self._table.get_many([keys[at] for at in some]))
-        if not done:
+        keys = groups.keys()
+        places = self._alone(groups, keys, decoded)
+        clocks = self._clocks_at(groups.places[groups.ends[places] - 1], decoded)
+        taken, states = steps.step(
+            groups, places, clocks, lambda some: self._table.get_many([keys[place] for place in some])
+        )
+        if not taken:
             return decoded
-        self._table.update({keys[at]: state for at, state in done})
-        taken = {at for at, _ in done}
-        self._touched.update([names[at] for at in taken])
+        changed = [keys[place] for place in taken]
+        self._table.update(dict(zip(changed, states, strict=True)))
+        self._touched.update(changed)
         self._failures = 0
-        return replace(decoded, columns=groups.only([at for at in range(len(names)) if at not in taken]))
+        return replace(decoded, columns=groups.only(np.delete(np.arange(len(groups)), taken)))
 
-    def _alone(self, names: Sequence[str], decoded: Decoded) -> list[int]:
-        """The numbers of groups that are at home here, and all that there is of their keys."""
-        counts, others = Counter(names), {message.model_name for message in decoded.messages}
-        return [
-            at
-            for at, name in enumerate(names)
-            if partition_of(name, self._partitions) == self._partition
-            and counts[name] == 1
-            and name not in others
-            and name not in self._given_up
-        ]
+    def _alone(self, groups: ColumnGroups, keys: Sequence[bytes], decoded: Decoded) -> Integers:
+        """The places of groups that are at home here, and all that there is of their keys."""
+        at_home = np.flatnonzero(self._homes.of(groups) == self._partition)
+        others = {name.encode() for name in self._given_up}
+        others.update([message.model_name.encode() for message in decoded.messages])
+        if len(set(keys)) < len(keys):
+            others.update([key for key, count in Counter(keys).items() if count > 1])
+        return np.array([place for place in at_home.tolist() if keys[place] not in others]) if others else at_home
 
     def _clocks_at(self, places: Integers, decoded: Decoded) -> Integers:
         """The tick clock at records in their batch."""
@@ -175,7 +175,7 @@ class Processor(Generic[S]):
 
     def _runs(self, decoded: Decoded) -> Iterator[tuple[str, EventRun]]:
         """The events of each key; keys in the order of their first events."""
-        columns = decoded.columns
+        columns = list(decoded.columns)
         if not decoded.messages and len({each.kind.model_name for each in columns}) == len(columns):
             yield from ((each.kind.model_name, self._run_of(each, decoded)) for each in columns)
         else:
@@ -291,7 +291,7 @@ class Processor(Generic[S]):
         else:
             self._table[name] = data
         self._wait(key, None if data is None else deadline)
-        self._touched.add(key)
+        self._touched.add(name)
         self._failures = 0
         if self._applied is not None:
             self._applied(inputs)

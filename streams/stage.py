@@ -55,15 +55,15 @@ class EncodedSteps(Protocol):
     def step(
         self,
         groups: ColumnGroups,
-        numbers: Sequence[int],
+        places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
-    ) -> Sequence[tuple[int, bytes]]:
-        """For some of the groups with these numbers, each of another key, the bytes of the key's state after it.
+    ) -> tuple[list[int], list[bytes]]:
+        """Some of the groups at these places, each of another key, and the bytes of the key's state after each.
 
-        `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the
-        numbers of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs,
-        no changes of parts, and no deadline that is earlier than before. All others get a step of their own.
+        `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the places
+        of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs, no
+        changes of parts, and no deadline that is earlier than before. All others get a step of their own.
         """
         ...
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self, overload
+from typing import Self, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from schemas.columns.words import Bytes
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What messages of one kind have in common. `metrics`: names in the order of `Metrics.values`."""
+    """What messages of one kind have in common. `metrics`: names in the order of `Metrics.values`.
+
+    `key`: the model's name as the key of its records; one object for all of a decoder's lookups.
+    """
 
     model_name: str
     model_version: str
     metrics: tuple[str, ...]
+    key: bytes
 
 
 @dataclass(slots=True)  # not frozen, for it is made in half the time
@@ -53,24 +59,30 @@ class MetricColumns:
 class ColumnGroups(Sequence[MetricColumns]):
     """The messages of a batch by kind, made into `MetricColumns` where somebody looks: there may be many kinds.
 
-    Those of `kinds[n]` are columns from `firsts[n]` to before `ends[n]` of `places`, `times` and `values`, whose rows
-    are as many as any kind has metrics, and more.
+    Group n is of the kind `kinds[numbers[n]]`: columns from `firsts[n]` to before `ends[n]` of `places`, `times` and
+    `values`, whose rows are as many as any kind has metrics, and more. `kinds` are all that one decoder knows, by their
+    numbers, which stay; None: messages that are decoded one by one. `texts`, from `texts_at[n]` on, has the names of
+    group n's kind, as `schemas.columns.kinds.put_key` writes them.
     """
 
     def __init__(
         self,
-        kinds: Sequence[Kind],
+        kinds: Sequence[Kind | None],
+        numbers: Integers,
+        texts: Bytes,
+        texts_at: Integers,
         firsts: Integers,
         ends: Integers,
         places: Integers,
         times: Integers,
         values: NDArray[np.float64],
     ) -> None:
-        self.kinds, self.firsts, self.ends = kinds, firsts, ends
+        self.kinds, self.numbers, self.firsts, self.ends = kinds, numbers, firsts, ends
+        self.texts, self.texts_at = texts, texts_at
         self.places, self.times, self.values = places, times, values
 
     def __len__(self) -> int:
-        return len(self.kinds)
+        return len(self.numbers)
 
     @overload
     def __getitem__(self, number: int) -> MetricColumns: ...
@@ -78,12 +90,42 @@ class ColumnGroups(Sequence[MetricColumns]):
     def __getitem__(self, number: slice) -> ColumnGroups: ...
     def __getitem__(self, number: int | slice) -> MetricColumns | ColumnGroups:
         if isinstance(number, slice):
-            return self.only(range(len(self))[number])
-        kind, part = self.kinds[number], slice(self.firsts[number], self.ends[number])
+            return self.only(np.arange(len(self))[number])
+        kind, part = self.kind(number), slice(self.firsts[number], self.ends[number])
         return MetricColumns(kind, self.places[part], self.times[part], self.values[: len(kind.metrics), part])
 
-    def only(self, numbers: Sequence[int]) -> ColumnGroups:
-        """Those of some kinds."""
-        some = np.asarray(numbers, np.int64)
-        kinds = [self.kinds[number] for number in numbers]
-        return ColumnGroups(kinds, self.firsts[some], self.ends[some], self.places, self.times, self.values)
+    def kind(self, number: int) -> Kind:
+        """What the messages of one group have in common."""
+        return cast(Kind, self.kinds[self.numbers[number]])
+
+    def keys(self) -> list[bytes]:
+        """The key of each group."""
+        kinds = cast("Sequence[Kind]", self.kinds)
+        return [kinds[number].key for number in self.numbers.tolist()]
+
+    def only(self, some: Integers) -> ColumnGroups:
+        """Some of the groups, by their places among them."""
+        return ColumnGroups(
+            self.kinds, self.numbers[some], self.texts, self.texts_at[some], self.firsts[some], self.ends[some],
+            self.places, self.times, self.values,
+        )  # fmt: skip
+
+
+class PerKind:
+    """A whole number from 0 on for each kind, worked out when it is first asked for."""
+
+    def __init__(self, work_out: Callable[[Kind], int]) -> None:
+        self._work_out = work_out
+        self._kinds: Sequence[Kind | None] = ()
+        self._known = np.zeros(0, np.int64)
+
+    def of(self, groups: ColumnGroups) -> Integers:
+        """The number for each group."""
+        if groups.kinds is not self._kinds:  # another decoder's
+            self._kinds, self._known = groups.kinds, np.zeros(0, np.int64)
+        if (more := len(self._kinds) - len(self._known)) > 0:
+            self._known = np.append(self._known, np.full(more, -1))
+        found: Integers = self._known[groups.numbers]
+        for place in np.flatnonzero(found < 0).tolist():
+            found[place] = self._known[groups.numbers[place]] = self._work_out(groups.kind(place))
+        return found

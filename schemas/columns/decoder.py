@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from threading import Thread
 from typing import Any, Final
 
@@ -48,8 +48,9 @@ class ColumnDecoder:
     def __init__(self, parse: Callable[[bytes], Any]) -> None:
         """`parse` is shown the first message of each kind: whether its names will do is for the schema to say."""
         self._parse = parse
-        self._kinds: dict[int, Kind | None] = {}
-        self._slots, self._hashes, self._begins, self._keys, self._counts = _room_for(_FIRST_KINDS)
+        self._kinds: list[Kind | None] = []
+        self._metrics: dict[tuple[str, ...], tuple[str, ...]] = {}  # each once: a fleet's kinds have the same ones
+        self._slots, self._hashes, self._begins, self._keys, self._counts, self._refused = _room_for(_FIRST_KINDS)
         self._used = np.zeros(1, np.int64)
         self._key = np.zeros(MOST_BYTES, np.uint8)
         self._templates = no_templates()
@@ -74,7 +75,6 @@ class ColumnDecoder:
         found = self._gather(
             kinds, self._rows, self._begins, self._keys, self._counts, present, bounds, places, times, columns
         )
-        left = np.flatnonzero(kinds < 0).tolist()
         groups, refused = self._groups(present[:found], bounds, values, places, times, columns.view(np.float64))
         left = np.flatnonzero(kinds < 0).tolist()
         self._grow()
@@ -85,11 +85,19 @@ class ColumnDecoder:
         columns: Doubles,
     ) -> tuple[ColumnGroups, list[int]]:  # fmt: skip
         """The groups whose kinds are as the schema has them, and the places of the others' values."""
-        numbers, firsts = present.tolist(), bounds[: len(present)].tolist()
-        kinds = [self._kind(number, values, places, first) for number, first in zip(numbers, firsts, strict=True)]
-        good, some = [kind for kind in kinds if kind], np.flatnonzero([kind is not None for kind in kinds])
-        refused = [places[bounds[at] : bounds[at + 1]].tolist() for at, kind in enumerate(kinds) if kind is None]
-        return ColumnGroups(good, bounds[some], bounds[some + 1], places, times, columns), [*chain(*refused)]
+        new = np.flatnonzero(present >= len(self._kinds)).tolist()
+        self._kinds.extend(repeat(None, int(self._used[0]) - len(self._kinds)))
+        for at in new:
+            self._note(int(present[at]), values[places[bounds[at]]] or b"")
+        is_refused = self._refused[present]
+        refused = [places[bounds[at] : bounds[at + 1]].tolist() for at in np.flatnonzero(is_refused)]
+        good = np.flatnonzero(~is_refused)
+        present = present[good]
+        groups = ColumnGroups(
+            self._kinds, present, self._keys, self._begins[present], bounds[good], bounds[good + 1], places, times,
+            columns,
+        )  # fmt: skip
+        return groups, [*chain(*refused)]
 
     def _scan_all(self, values: Sequence[bytes | None], kinds: Integers) -> None:
         if isinstance(values, PackedValues):
@@ -112,16 +120,13 @@ class ColumnDecoder:
         )  # fmt: skip
         return end
 
-    def _kind(self, number: int, values: Sequence[bytes | None], places: Integers, first: int) -> Kind | None:
-        """The kind of this number, known or shown to the schema now; None if it is not as the schema has it.
-
-        A message of it is at `places[first]`.
-        """
-        if number not in self._kinds:
-            self._kinds[number] = self._checked(number, values[places[first]] or b"")
-        return self._kinds[number]
+    def _note(self, number: int, value: bytes) -> None:
+        """Make a kind known by its first message."""
+        self._kinds[number] = kind = self._checked(number, value)
+        self._refused[number] = kind is None
 
     def _checked(self, number: int, value: bytes) -> Kind | None:
+        """The kind of this number; None if this message of it is not as the schema has it."""
         key = self._keys[self._begins[number] : self._begins[number + 1]].tobytes()
         model, version, *extras = key[2:].decode().split("\0")[:-1]
         ratios = [name for at, name in enumerate(RATIOS) if key[0] >> at & 1]
@@ -134,16 +139,17 @@ class ColumnDecoder:
         same = [name for name in RATIOS if getattr(message, name) is not None] == ratios
         if not same or message.model_name != model or message.model_version != version:
             return None
-        return Kind(model, version, (*ratios, *(f"extras.{name}" for name in extras)))
+        metrics = (*ratios, *[f"extras.{name}" for name in extras])
+        return Kind(model, version, self._metrics.setdefault(metrics, metrics), model.encode())
 
     def _grow(self) -> None:
         """Make room before there is none."""
         size, used = len(self._hashes), int(self._used[0])
         if size == _MOST_KINDS or (used < size // 2 and self._begins[used] < len(self._keys) // 2):
             return
-        former = self._hashes, self._begins, self._keys
-        self._slots, self._hashes, self._begins, self._keys, self._counts = _room_for(size * 4)
-        for old, new in zip(former, (self._hashes, self._begins, self._keys), strict=True):
+        former = self._hashes, self._begins, self._keys, self._refused
+        self._slots, self._hashes, self._begins, self._keys, self._counts, self._refused = _room_for(size * 4)
+        for old, new in zip(former, (self._hashes, self._begins, self._keys, self._refused), strict=True):
             new[: len(old)] = old
         self._place_again(self._slots, self._hashes, self._used)
 
@@ -191,12 +197,13 @@ class LateColumnDecoder:
         gc.freeze()  # numba stays: to look through all it is made of takes the collector some 75 ms each time
 
 
-def _room_for(kinds: int) -> tuple[Any, Any, Any, Any, Any]:
-    """Slots, hashes, beginnings of keys, keys and counts."""
+def _room_for(kinds: int) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Slots, hashes, beginnings of keys, keys, counts, and which are not as the schema has them."""
     return (
         np.full(4 * kinds, -1, np.int64),
         np.zeros(kinds, np.uint64),
         np.zeros(kinds + 1, np.int64),
         np.zeros(_BYTES_EACH * kinds + MARGIN, np.uint8),
         np.zeros(kinds, np.int64),
+        np.ones(kinds, np.bool_),
     )

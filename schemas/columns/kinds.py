@@ -47,6 +47,14 @@ def put_key(text: Bytes, spans: Any, key: Bytes) -> int:
 
 
 @inlined
+def past_text(key: Bytes, at: int) -> int:
+    """Where the text after this one is in a key; the first is after two bytes."""
+    while key[at] != 0:
+        at += 1
+    return at + 1
+
+
+@inlined
 def mixed(found: Any, word: Any) -> Any:
     """A hash with one more word in it; the shift brings what the product has in its upper half to where slots look."""
     found = (found ^ word) * _FACTOR

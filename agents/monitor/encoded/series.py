@@ -7,7 +7,7 @@ What is left is byte for byte what `agents.monitor.quick` leaves: the arithmetic
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,20 +31,21 @@ from agents.monitor.encoded.msgpack import (
     put_count,
     put_double,
     put_little_endian,
+    put_word,
 )
 from agents.monitor.state import Series
 from agents.monitor.times import MARKS
 from schemas.columns.numbers import Doubles, Words
 from schemas.columns.scan import is_text
-from schemas.columns.words import Bytes
+from schemas.columns.words import Bytes, word_at
 from schemas.kernel import bare, inlined
 from schemas.status import ModelState
 from streams.panes import PANE, WELL_CONDITIONED, WindowHead
 
 Whole = NDArray[np.int64]
 
-#: Values of one series at a time, at most.
-MOST: Final = 16
+#: Values of one series at a time, at most: with one more a pane ends.
+MOST: Final = PANE - 1
 
 #: What is asked of a series: whole numbers (truths as 0 and 1; a direction as 1, −1, or 0 for both), and others. Beside
 #: them where its metric's name, and what is watched in short, begin and end among those of all.
@@ -54,8 +55,11 @@ THRESHOLD, MINIMUM = range(2)
 ASKED, LIMITS = 12, 2
 
 #: Where a series' parts are that matter: fields of its window's head, and its own.
-_SIZE, _PUSHED, _LEVEL, _OPEN, _TRAILING, _AFTER, WATCHED, _PHASE, _END = range(9)
-PLACES: Final = 9
+_SIZE, _PUSHED, _LEVEL, _OPEN, _TRAILING, _AFTER, WATCHED, _PHASE, _TIMES, _END = range(10)
+
+#: Up to where a state has been written anew, and where its number of messages is.
+WRITTEN, COUNTED = 10, 11
+PLACES: Final = 12
 
 #: Sums that are worked with: those of the block, then those of what follows a value in the former block.
 _TOTAL, _SQUARES, _REST, _REST_SQUARES = 0, 1, 2, 2 + MOST
@@ -93,8 +97,10 @@ def read_series(text: Bytes, at: int, end: int, places: Whole) -> int:
     places[WATCHED] = at
     places[_PHASE] = at = after_text(text, at, end)
     at = after_text(text, at, end)
-    for _ in range(4):  # calm, level, detector, times
+    for _ in range(3):  # calm, level, detector
         at = after_value(text, at, end)
+    places[_TIMES] = at
+    at = after_text(text, at, end)
     if at < 0 or at >= end or text[at] != NIL:
         return -1
     places[_END] = at + 1
@@ -110,10 +116,10 @@ def is_value(text: Bytes, at: int, end: int, other: Bytes, first: int, last: int
 
 @bare
 def step_series(
-    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, out: Bytes, at: int, words: Words,
-    doubles: Doubles, sums: Doubles,
+    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, times: Whole, out: Bytes, at: int,
+    words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
-    """Write the series with the values taken in; past it, or −1 where that is not all there is to do."""
+    """Write all that is not yet up to and into this series, with the values taken in; −1 where more is to be done."""
     size, pushed, count = count_at(text, places[_SIZE]), count_at(text, places[_PUSHED]), len(values)
     if size != asked[SIZE] or pushed <= 0 or count > size - 1 - pushed % size or pushed % size == 0:
         return -1
@@ -129,7 +135,7 @@ def step_series(
         text, places, size, pushed, level, asked, limits, values, words, doubles, sums
     ):
         return -1
-    at = copy(text, places[_SIZE] - 2, places[_PUSHED], out, at)
+    at = copy(text, places[WRITTEN], places[_PUSHED], out, at)
     at = put_count(out, at, pushed + count)
     at = copy(text, places[_LEVEL], places[_LEVEL] + BYTES_OF_DOUBLE, out, at)
     at = put_double(out, at, sums[_TOTAL], words, doubles)
@@ -139,8 +145,10 @@ def step_series(
     for value in values:
         at = put_little_endian(out, at, value, words, doubles)
     if asked[IS_MEASURED]:
-        return copy(text, places[_TRAILING], places[_END], out, at)
-    return copy(text, places[_AFTER], places[_END], out, put_bytes_header(out, at, 0))
+        places[WRITTEN] = places[_TRAILING]
+        return _put_times(text, places, size, pushed, times, out, at)
+    places[WRITTEN] = places[_AFTER]
+    return put_bytes_header(out, at, 0)
 
 
 @inlined
@@ -154,15 +162,37 @@ def _add(values: Doubles, level: float, sums: Doubles) -> None:
 
 @inlined
 def _turns(size: int, pushed: int, count: int) -> bool:
-    """Whether a pane ends, or another is to leave next, or a time is to be marked."""
-    before, place, stride = pushed % size, (pushed + count) % size, max(size // MARKS, 1)
-    return (
-        count > max(PANE - 1 - before % PANE, 1)
-        or place % PANE == 0
-        or (place + 1) % PANE == 0
-        or place + 1 == size
-        or (pushed + count - 1) // stride != (pushed - 1) // stride
+    """Whether of a full window another pane is to leave next."""
+    before, place = pushed % size, (pushed + count) % size
+    return pushed >= size and (
+        count > max(PANE - 1 - before % PANE, 1) or place % PANE == 0 or (place + 1) % PANE == 0 or place + 1 == size
     )
+
+
+@bare
+def _put_times(text: Bytes, places: Whole, size: int, begin: int, times: Whole, out: Bytes, at: int) -> int:
+    """Write all up to the times of marked values, and these, if one from number `begin` on is to be marked.
+
+    As `Times.after` and `Times.encode`; `times` are those of the values to come.
+    """
+    stride = max(size // MARKS, 1)
+    new, end = -(-begin // stride), -(-(begin + len(times)) // stride)
+    if new == end:
+        return at
+    known = length_at(text, places[_TIMES]) // _BYTES - 1
+    first: Any = np.int64(word_at(text, places[_END] - 1 - _BYTES * (known + 1))) if known > 0 else 0
+    if known <= 0 or first + known != new:
+        first, known = new, 0
+    kept = max(first, end - 1 - -(-(size - 1) // stride))
+    at = copy(text, places[WRITTEN], places[_TIMES], out, at)
+    at = put_bytes_header(out, at, _BYTES * (1 + end - kept))
+    at = put_word(out, at, np.uint64(kept))
+    for mark in range(kept, min(new, end)):
+        at = put_word(out, at, word_at(text, places[_END] - 1 - _BYTES * (new - mark)))
+    for mark in range(max(kept, new), end):
+        at = put_word(out, at, np.uint64(times[mark * stride - begin]))
+    places[WRITTEN] = places[_END] - 1
+    return at
 
 
 @bare

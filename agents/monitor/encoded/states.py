@@ -14,24 +14,27 @@ from agents.monitor.encoded.msgpack import (
     after_map_header,
     after_text,
     after_value,
+    bytes_at,
     copy,
     count_at,
     length_at,
     put_count,
-    put_text_header,
 )
 from agents.monitor.encoded.series import (
+    COUNTED,
     NAME_AT,
     NAME_END,
     WATCHED,
     WATCHED_AT,
     WATCHED_END,
+    WRITTEN,
     Whole,
     is_value,
     read_series,
     step_series,
 )
 from agents.monitor.state import FORMAT, MonitorState, Version
+from schemas.columns.kinds import past_text
 from schemas.columns.numbers import Doubles, Words
 from schemas.columns.words import Bytes
 from schemas.kernel import bare, unlocked
@@ -45,122 +48,133 @@ _METRICS = np.frombuffer(b"metrics", np.uint8)
 
 @unlocked
 def step_states(
-    text: Bytes, ends: Whole, firsts: Whole, lasts: Whole, times: Whole, clocks: Whole, versions: Bytes,
-    version_ends: Whole, names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, out: Bytes,
-    out_ends: Whole, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    text: Bytes, ends: Whole, texts: Bytes, texts_at: Whole, firsts: Whole, lasts: Whole, times: Whole, clocks: Whole,
+    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, out: Bytes, out_ends: Whole,
+    places: Whole, words: Words, doubles: Doubles, sums: Doubles,
 ) -> None:  # fmt: skip
     """Write each state with its messages taken in; nothing for one that is to have a step of its own.
 
-    States are in `text` one after the other up to their `ends`. Of each the messages are columns of `values`, a row for
-    each lane, from one of `firsts` to before one of `lasts`, `times` has the latest of theirs, `clocks` the tick clock
-    then, `versions` up to `version_ends` their version. What is asked of each lane is a row of `lanes` and of `limits`,
-    with texts in `names` and `watched`. `out_ends`: where each that is written ends in `out`, which is where the former
-    ends for one that is not. The rest is for the kernel to work with.
+    States are in `text` one after the other up to their `ends`. Of each the messages are of the kind that `texts_at`
+    has in `texts` (`ColumnGroups`), and columns of `values`, a row for each lane, and of `times`, from one of `firsts`
+    to before one of `lasts`; `clocks` has the tick clock at the last. What is asked of each lane is a row of `lanes`
+    and of `limits`, with texts in `names` and `watched`. `out_ends`: where each that is written ends in `out`, which is
+    where the former ends for one that is not. The rest is for the kernel to work with.
     """
-    begin = end_of_name = written = 0
+    begin = written = 0
     for number in range(len(ends)):
         at = _step(
-            text, begin, ends[number], firsts[number], lasts[number], times[number], clocks[number], versions,
-            end_of_name, version_ends[number], names, watched, lanes, limits, values, out, written, places, words,
-            doubles, sums,
+            text, begin, ends[number], texts, past_text(texts, texts_at[number] + 2), firsts[number], lasts[number],
+            times, clocks[number], names, watched, lanes, limits, values, out, written, places, words, doubles, sums,
         )  # fmt: skip
-        begin, end_of_name = ends[number], version_ends[number]
+        begin = ends[number]
         written = max(at, written)
         out_ends[number] = written
 
 
 @bare
 def _step(
-    text: Bytes, at: int, end: int, first: int, last: int, time: int, clock: int, versions: Bytes, name: int,
-    end_of_name: int, names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, out: Bytes,
-    written: int, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    text: Bytes, begin: int, end: int, texts: Bytes, version: int, first: int, last: int, times: Whole, clock: int,
+    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, out: Bytes, written: int, places: Whole,
+    words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
     """Write one state; past it, or −1."""
-    if end - at < 2 or text[at] != _FORMAT or text[at + 1] != _STATE:
+    name = _name_at(text, begin, end)
+    series = after_text(text, name, end)
+    if series < 0 or not is_value(text, name, end, texts, version, past_text(texts, version) - 1):
         return -1
-    begin, at = at, after_text(text, at + 2, end)
-    if at < 0 or end - at < 2 or text[at] != _ONE_VERSION or text[at + 1] != _VERSION:
-        return -1
-    begin_of_name, at = at + 2, after_text(text, at + 2, end)
-    if at < 0 or not is_value(text, begin_of_name, end, versions, name, end_of_name):
-        return -1
-    begin_of_series, at = at, after_map_header(text, at, end)
+    at = after_map_header(text, series, end)
     if at < 0:
         return -1
-    written = copy(text, begin, at, out, written)
+    places[WRITTEN] = begin
     done = taken = 0
-    for _ in range(length_at(text, begin_of_series)):
-        begin, at = at, after_text(text, at, end)
-        lane = _lane_of(text, begin, at, names, lanes, done)
-        begin_of_one, at = at, read_series(text, at, end, places) if lane >= 0 else after_value(text, at, end)
+    for _ in range(length_at(text, series)):
+        metric, at = at, after_text(text, at, end)
+        lane = _lane_of(text, metric, at, names, lanes, done)
+        at = read_series(text, at, end, places) if lane >= 0 else after_value(text, at, end)
         if at < 0:
             return -1
         if lane < 0:
-            written = copy(text, begin, at, out, written)
             continue
         if taken >> lane & 1:
             return -1  # a metric twice: of so much more to be written there may be no room
         taken |= 1 << lane
         if not is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END]):
             return -1
-        written = copy(text, begin, begin_of_one, out, written)
         written = step_series(
-            text, places, lanes[lane], limits[lane], values[lane, first:last], out, written, words, doubles, sums
-        )
+            text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], out, written, words,
+            doubles, sums,
+        )  # fmt: skip
         if written < 0:
             return -1
         done += 1
     if done != len(lanes):
         return -1
-    return _write_rest(text, at, end, last - first, time, clock, versions, name, end_of_name, out, written)
+    return _write_rest(text, at, end, name, times[first:last], clock, out, written, places)
+
+
+@bare
+def _name_at(text: Bytes, begin: int, end: int) -> int:
+    """Where the name of a state's only version is; −1 where it has none or more."""
+    if end - begin < 2 or text[begin] != _FORMAT or text[begin + 1] != _STATE:
+        return -1
+    at = after_text(text, begin + 2, end)
+    if at < 0 or end - at < 2 or text[at] != _ONE_VERSION or text[at + 1] != _VERSION:
+        return -1
+    return at + 2
 
 
 @bare
 def _write_rest(
-    text: Bytes, at: int, end: int, count: int, time: int, clock: int, versions: Bytes, name: int, end_of_name: int,
-    out: Bytes, written: int,
-) -> int:  # fmt: skip
-    """Write what follows the series: what the version has beside them, then the other fields of the state."""
-    begin = at
+    text: Bytes, at: int, end: int, name: int, times: Whole, clock: int, out: Bytes, written: int, places: Whole
+) -> int:
+    """Write what follows the series: what the version at `name` has beside them, then the state's other fields."""
     for _ in range(3):  # whether it came after a drift, segments, when it was seen
         at = after_value(text, at, end)
-    counts, at = at, after_map_header(text, at, end)
-    if at < 0:
-        return -1
-    written, found = copy(text, begin, at, out, written), False
-    for _ in range(length_at(text, counts)):
-        begin, value = at, after_text(text, at, end)
-        at = after_count(text, value, end)
-        if at < 0:
-            return -1
-        if is_value(text, begin, end, _METRICS, 0, len(_METRICS)):
-            if found:
-                return -1  # twice
-            written = put_count(out, copy(text, begin, value, out, written), count_at(text, value) + count)
-            found = True
-        else:
-            written = copy(text, begin, at, out, written)
-    begin, seen = at, after_count(text, at, end)  # how many outputs had numbers of their own
+    seen = after_count(text, _after_counts(text, at, end, places), end)  # before: how many outputs were numbered
     ticked = after_count(text, seen, end)
     last = after_count(text, ticked, end)
-    at = after_text(text, last, end)
-    if at < 0 or not found or not (text[last] == EMPTY or is_value(text, last, end, versions, name, end_of_name)):
-        return -1
-    written = copy(text, begin, seen, out, written)
-    written = put_count(out, written, max(count_at(text, seen), time))
-    written = put_count(out, written, clock)
-    written = put_text_header(out, written, end_of_name - name)
-    written = copy(versions, name, end_of_name, out, written)
-    begin, at = at, after_value(text, at, end)
+    after_last = after_text(text, last, end)
+    at = after_value(text, after_last, end)
     if at < 0 or at >= end or text[at] != FALSE:
         return -1  # it was silent
+    if text[last] != EMPTY and not is_value(
+        text, last, end, text, bytes_at(text, name, end), after_text(text, name, end)
+    ):
+        return -1
     for _ in range(4):  # that, whether metrics were too many, and of series the number retired and begun
         at = after_value(text, at, end)
     if at < 0 or at >= end or text[at] != NIL:
         return -1  # something waits for its partner
     for _ in range(3):
         at = after_value(text, at, end)
-    return copy(text, begin, end, out, written) if at == end else -1
+    if at != end:
+        return -1
+    counted, time = places[COUNTED], count_at(text, seen)
+    for each in times:
+        time = max(time, each)
+    written = copy(text, places[WRITTEN], counted, out, written)
+    written = put_count(out, written, count_at(text, counted) + len(times))
+    written = copy(text, after_count(text, counted, end), seen, out, written)
+    written = put_count(out, put_count(out, written, time), clock)
+    written = copy(text, name, after_text(text, name, end), out, written)
+    return copy(text, after_last, end, out, written)
+
+
+@bare
+def _after_counts(text: Bytes, at: int, end: int, places: Whole) -> int:
+    """Past the numbers of records by type; notes where that of `metrics` is. −1 where there is none."""
+    types, at = at, after_map_header(text, at, end)
+    places[COUNTED] = -1
+    for _ in range(length_at(text, types) if at >= 0 else 0):
+        name, number = at, after_text(text, at, end)
+        at = after_count(text, number, end)
+        if at < 0:
+            return -1
+        if is_value(text, name, end, _METRICS, 0, len(_METRICS)):
+            if places[COUNTED] >= 0:
+                return -1  # twice
+            places[COUNTED] = number
+    return at if places[COUNTED] >= 0 else -1
 
 
 @bare

@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Self, cast
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
 
 from agents.drift.z_score import ZScore
 from agents.monitor.encoded.msgpack import MARGIN
 from agents.monitor.encoded.series import ASKED, LIMITS, MOST, PLACES, SUMS, Whole
 from agents.monitor.encoded.states import step_states
 from agents.monitor.plan import Lanes, Plan, Plans
-from schemas.columns.columns import ColumnGroups, Integers, Kind
+from schemas.columns.columns import ColumnGroups, Integers, Kind, PerKind
 from schemas.columns.words import Bytes
 from schemas.kernel import with_others
 from streams.windows import Floats
 
-#: What a state grows by at most, beside values and names: longer numbers and headers, of each lane and of the whole.
+#: What a state grows by at most, beside values, times and names: longer numbers and headers, of each lane and in all.
 _LANE_GROWS: Final = 24
 _STATE_GROWS: Final = 48
 
-#: So many kinds of messages are known, or none.
+#: Models that are stepped at a time: what is read and written of them stays in the processor's own cache.
+_TOGETHER: Final = 128
+
+#: Sets of metrics that are known; models that send others have steps of their own.
 _MOST_KNOWN: Final = 10_000
 
 _DIRECTIONS: Final = {"up": 1, "down": -1, "both": 0}
@@ -36,38 +38,43 @@ class EncodedSteps:
 
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
-        self._known: dict[int, tuple[Lanes, _Asked | None]] = {}
+        self._every: list[_Asked | None] = [None]
+        self._numbers: dict[int, tuple[int, Lanes]] = {}
+        self._asked = PerKind(self._number_of)
 
     def step(
         self,
         groups: ColumnGroups,
-        numbers: Sequence[int],
+        places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
-    ) -> list[tuple[int, bytes]]:
+    ) -> tuple[list[int], list[bytes]]:
         """As the protocol says, where a group has few messages and nothing is to be said of them."""
-        alike = dict[_Asked, list[int]]()
-        few = (groups.ends - groups.firsts <= MOST).tolist()
-        for place, number in enumerate(numbers):
-            if few[number] and (asked := self._asked(groups.kinds[number])) is not None:
-                alike.setdefault(asked, []).append(place)
-        done = list[tuple[int, bytes]]()
-        for asked, places in alike.items():
-            states = read([numbers[place] for place in places])
-            known = [place for place, state in zip(places, states, strict=True) if state]
-            some = [numbers[place] for place in known]
-            written = _stepped(asked, groups.only(some), clocks[known], [state for state in states if state])
-            done += [(number, state) for number, state in zip(some, written, strict=True) if state]
-        return done
+        few = (groups.ends - groups.firsts)[places] <= MOST
+        asked = np.where(few, self._asked.of(groups)[places], 0)
+        order = np.argsort(asked, kind="stable")
+        taken, states = list[int](), list[bytes]()
+        for alike in np.split(order, np.flatnonzero(np.diff(asked[order])) + 1):
+            if not len(alike) or (one := self._every[asked[alike[0]]]) is None:
+                continue
+            for first in range(0, len(alike), _TOGETHER):
+                some = alike[first : first + _TOGETHER]
+                which = places[some].tolist()
+                written = _stepped(one, groups.only(places[some]), clocks[some], read(which))
+                taken += [place for place, state in zip(which, written, strict=True) if state]
+                states += [state for state in written if state]
+        return taken, states
 
-    def _asked(self, kind: Kind) -> _Asked | None:
-        if (lanes := self._plans.lanes_of(kind.model_name, kind.metrics)) is None:
-            return None
-        if (known := self._known.get(id(lanes))) is None or known[0] is not lanes:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            known = self._known[id(lanes)] = lanes, _Asked.of(lanes)
-        return known[1]
+    def _number_of(self, kind: Kind) -> int:
+        """Where what is asked of messages of this kind is in `_every`; 0 where the kernel is not to see them."""
+        lanes = self._plans.lanes_of(kind.model_name, kind.metrics)
+        if lanes is None or len(self._numbers) == _MOST_KNOWN:
+            return 0
+        if id(lanes) not in self._numbers:
+            asked = _Asked.of(lanes)
+            self._numbers[id(lanes)] = len(self._every) if asked else 0, lanes  # kept, so that no other has its id
+            self._every += [asked] if asked else []
+        return self._numbers[id(lanes)][0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,30 +130,25 @@ def _joined(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
     return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8), ends
 
 
-def _stepped(asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes]) -> list[bytes]:
+def _stepped(asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None]) -> list[bytes]:
     """The states after the messages of one group each; of one that is to have a step of its own, nothing."""
-    text, ends = _joined(states)
-    versions, version_ends = _joined([kind.model_version.encode() for kind in groups.kinds])
-    lanes, counts = len(asked.numbers), groups.ends - groups.firsts
-    firsts = np.cumsum(counts) - counts
-    columns = np.repeat(groups.firsts - firsts, counts) + np.arange(counts.sum())
-    times = np.maximum.reduceat(groups.times[columns], firsts) if len(firsts) else firsts
-    values = groups.values[:lanes].take(columns, axis=1)
-    grows = lanes * (8 * len(columns) + _LANE_GROWS * len(states)) + _STATE_GROWS * len(states)
-    out, out_ends = np.empty(len(text) + len(versions) + grows, np.uint8), np.empty(len(states), np.int64)
+    text, ends = _joined([state or b"" for state in states])
+    grows = len(asked.numbers) * (2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
+    # A state gets the name of a version that it has in it already.
+    out, out_ends = np.empty(2 * len(text) + grows * len(states), np.uint8), np.empty(len(states), np.int64)
     words = np.zeros(1, np.uint64)
     step_states.compiled(
-        text, ends, firsts, firsts + counts, times, clocks, versions, version_ends, asked.names, asked.watched,
-        asked.numbers, asked.limits, values, out, out_ends, np.zeros(PLACES, np.int64), words, words.view(np.float64),
-        np.zeros(SUMS),
+        text, ends, groups.texts, groups.texts_at, groups.firsts, groups.ends, groups.times, clocks, asked.names,
+        asked.watched, asked.numbers, asked.limits, groups.values, out, out_ends, np.zeros(PLACES, np.int64), words,
+        words.view(np.float64), np.zeros(SUMS),
     )  # fmt: skip
-    written = memoryview(cast(Buffer, out))
-    return [bytes(written[begin:end]) for begin, end in pairwise([0, *out_ends.tolist()])]
+    written = out[: out_ends[-1] if len(states) else 0].tobytes()
+    return [written[begin:end] for begin, end in pairwise([0, *out_ends.tolist()])]
 
 
 @with_others
 def load() -> None:
     """Have the kernel from now on. Needs numba."""
-    none = np.zeros(0, np.int64)
+    none, text = np.zeros(0, np.int64), np.zeros(0, np.uint8)
     if asked := _Asked.of(Lanes((), ())):
-        _stepped(asked, ColumnGroups([], none, none, none, none, np.zeros((0, 0))), none, [])
+        _stepped(asked, ColumnGroups([], none, text, none, none, none, none, none, np.zeros((0, 0))), none, [])
