@@ -84,7 +84,7 @@ LEFT = {
     "a mean below the minimum": Case(minimum(0.95, "mean"), sent={"accuracy": 0.99}),
     "a value that fires": Case(sent={"accuracy": 0.2}),
     "a value that fires on its side": Case(z_score(direction="down"), sent={"accuracy": 0.2}),
-    "the end of warming up": Case(begun=5, asked=z_score(size=8)),
+    "the end of warming up": Case(z_score(40), begun=4),
     "a series in drift": Case(change=of_accuracy(phase=ModelState.DRIFT)),
     "a series that is in drift before it has warmed up": Case(begun=3, change=of_accuracy(phase=ModelState.DRIFT)),
     "a mean that older values bring below the minimum": Case(
@@ -102,6 +102,7 @@ LEFT = {
     "the first metrics": Case(change=of_model(counts={"heartbeat": 1})),
     "a new metric": Case(sent={"f1_score": 0.9}),
     "another version": Case(sent={"model_version": "2"}),
+    "another version seen last": Case(change=of_model(last_version="2")),
     "another version before": Case(change=lambda state: state.versions.insert(0, Version("0"))),
     "a pane that gets full": Case(KEPT, begun=PANE - 1),
     "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
@@ -113,7 +114,7 @@ LEFT = {
 
 TAKEN = {
     "a calm value": Case(),
-    "several calm values": Case(z_score(800), begun=801, count=MOST - 1),
+    "several calm values": Case(z_score(800), begun=801, count=15),
     "a window of several panes": Case(z_score(200), begun=331, count=3),
     "a value below the minimum of the mean": Case(minimum(0.8, "mean"), sent={"accuracy": 0.5}),
     "a value beyond on the other side": Case(z_score(direction="up"), sent={"accuracy": 0.2}),
