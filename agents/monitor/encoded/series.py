@@ -121,7 +121,8 @@ def step_series(
 ) -> int:  # fmt: skip
     """Write all that is not yet up to and into this series, with the values taken in; −1 where more is to be done."""
     size, pushed, count = count_at(text, places[_SIZE]), count_at(text, places[_PUSHED]), len(values)
-    if size != asked[SIZE] or pushed <= 0 or count > size - 1 - pushed % size or pushed % size == 0:
+    # What is watched tells the size, but a damaged state may have another: 0, by which nothing can be divided.
+    if size != asked[SIZE] or count > size - 1 - pushed % size or pushed % size == 0:
         return -1
     sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
     sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
@@ -202,6 +203,7 @@ def _is_calm(
 ) -> bool:  # fmt: skip
     """Whether nothing is to be said of any value; then `sums` has them. As `WindowHead.measure` and `quick._calm`."""
     is_ok = is_value(text, places[_PHASE], places[_END], _OK, 0, len(_OK))
+    # Once it has warmed up a series is ok or left below; before that only a damaged one can be in another phase.
     if asked[HAS_DETECTOR] and not (is_ok or is_value(text, places[_PHASE], places[_END], _WARMING, 0, len(_WARMING))):
         return False
     is_full, count = pushed >= size, pushed % size
