@@ -165,7 +165,7 @@ class Processor(Generic[S]):
         others.update([message.model_name.encode() for message in decoded.messages])
         if len(set(keys)) < len(keys):
             others.update([key for key, count in Counter(keys).items() if count > 1])
-        return np.array([place for place in at_home.tolist() if keys[place] not in others]) if others else at_home
+        return np.array([at for at in at_home.tolist() if keys[at] not in others], np.int64) if others else at_home
 
     def _clocks_at(self, places: Integers, decoded: Decoded) -> Integers:
         """The tick clock at records in their batch."""
