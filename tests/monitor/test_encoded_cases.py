@@ -12,7 +12,7 @@ import pytest
 from agents.monitor.encoded.series import MOST
 from agents.monitor.joining import Waiting
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import MonitorState, Series, TimedPanes, Version, decode_state, encode_state
+from agents.monitor.state import MonitorState, TimedPanes, Version, decode_state, encode_state
 from agents.settings import Settings
 from schemas.kernel import COMPILED
 from schemas.status import ModelState
@@ -53,22 +53,20 @@ class Case:
 
 
 def of_accuracy(**fields: Any) -> Callable[[MonitorState], None]:
-    """Changes the series, or its window."""
+    return lambda state: _set(state.versions[0].series["accuracy"], fields)
 
-    def change(state: MonitorState) -> None:
-        series = state.versions[0].series["accuracy"]
-        for name, value in fields.items():
-            setattr(series if name in Series.__struct_fields__ else series.window, name, value)
 
-    return change
+def of_window(**fields: Any) -> Callable[[MonitorState], None]:
+    return lambda state: _set(state.versions[0].series["accuracy"].window, fields)
 
 
 def of_model(**fields: Any) -> Callable[[MonitorState], None]:
-    def change(state: MonitorState) -> None:
-        for name, value in fields.items():
-            setattr(state, name, value)
+    return lambda state: _set(state, fields)
 
-    return change
+
+def _set(changed: object, fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        setattr(changed, name, value)
 
 
 def reversed_series(state: MonitorState) -> None:
@@ -77,7 +75,7 @@ def reversed_series(state: MonitorState) -> None:
 
 
 #: Far from the level: of the squared deviations all digits that matter are lost.
-ILL = of_accuracy(level=0.9 - 1_000, total=15_000.0, squares=15e6)
+ILL = of_window(level=0.9 - 1_000, total=15_000.0, squares=15e6)
 
 LEFT = {
     "a value below the minimum": Case(minimum(0.8, "value"), sent={"accuracy": 0.5}),
@@ -90,11 +88,11 @@ LEFT = {
     "a mean that older values bring below the minimum": Case(
         Settings(monitor=z_score(200).monitor, retrain=minimum(0.85, "mean").retrain),
         begun=331,
-        change=of_accuracy(after_total=-20.0, after_squares=20.0),
+        change=of_window(after_total=-20.0, after_squares=20.0),
     ),
     "other settings": Case(now=z_score(threshold=9.0)),
-    "a window of another size": Case(change=of_accuracy(size=24)),
-    "a window of no size": Case(change=of_accuracy(size=0)),
+    "a window of another size": Case(change=of_window(size=24)),
+    "a window of no size": Case(change=of_window(size=0)),
     "a window by time": Case(change=of_accuracy(panes=TimedPanes())),
     "digits that are lost": Case(begun=15, sent={"accuracy": 0.9}, change=ILL),
     "a silent model": Case(change=of_model(silent=True)),
@@ -108,7 +106,7 @@ LEFT = {
     "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
     "a block that ends": Case(KEPT, begun=498, count=3),
     "what leaves the window next is in another pane": Case(z_score(800), begun=864 + PANE - 2),
-    "what leaves the window is not at hand": Case(change=of_accuracy(trailing=b"")),
+    "what leaves the window is not at hand": Case(change=of_window(trailing=b"")),
     "too many": Case(z_score(800), begun=801, count=MOST + 1),
 }
 
@@ -121,7 +119,7 @@ TAKEN = {
     "an outlier while there are few values": Case(z_score(threshold=1.0), begun=3, sent={"accuracy": 0.2}),
     "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
     "an older time": Case(sent={"timestamp": 1.6e9}),
-    "a series that is measured no more": Case(KEPT, change=of_accuracy(trailing=bytes(8 * PANE))),
+    "a series that is measured no more": Case(KEPT, change=of_window(trailing=bytes(8 * PANE))),
     "a model that last sent no version": Case(change=of_model(last_version="")),
     "series in another order": Case(change=reversed_series),
 }
