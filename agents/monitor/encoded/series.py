@@ -255,7 +255,7 @@ def _read_rest(
     """Sums over what shares the window with each value to come, as `WindowHead._suffixes`; false if it is not there."""
     begin = bytes_at(text, places[_TRAILING], places[_END])
     values = (places[_AFTER] - begin) // _BYTES - first
-    if values < 0 or values < count - 1 or places[_AFTER] == begin:
+    if values < 0 or values < count - 1:
         return False
     total = double_at(text, places[_AFTER], words, doubles)
     squares = double_at(text, places[_AFTER] + BYTES_OF_DOUBLE, words, doubles)
