@@ -107,7 +107,10 @@ LEFT = {
     "a block that ends": Case(KEPT, begun=498, count=3),
     "what leaves the window next is in another pane": Case(z_score(800), begun=864 + PANE - 2),
     "what leaves the window is not at hand": Case(change=of_window(trailing=b"")),
-    "fewer values to leave the window than come": Case(z_score(200), 331, change=of_window(trailing=bytes(40)), count=3),
+    "fewer values to leave the window than come": Case(
+        z_score(200), 331, change=of_window(trailing=bytes(40)), count=3
+    ),
+    "an open pane that lacks values": Case(change=of_window(open=b"")),
     "too many": Case(z_score(800), begun=801, count=MOST + 1),
 }
 

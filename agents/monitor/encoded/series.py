@@ -127,7 +127,7 @@ def step_series(
     sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
     sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
     opened = length_at(text, places[_OPEN])
-    if opened + _BYTES * count >= _PANE_BYTES:
+    if opened != _BYTES * (pushed % size % PANE) or opened + _BYTES * count >= _PANE_BYTES:
         return -1
     level = double_at(text, places[_LEVEL], words, doubles)
     if not asked[IS_MEASURED]:
@@ -163,11 +163,9 @@ def _add(values: Doubles, level: float, sums: Doubles) -> None:
 
 @inlined
 def _turns(size: int, pushed: int, count: int) -> bool:
-    """Whether of a full window another pane is to leave next."""
-    before, place = pushed % size, (pushed + count) % size
-    return pushed >= size and (
-        count > max(PANE - 1 - before % PANE, 1) or place % PANE == 0 or (place + 1) % PANE == 0 or place + 1 == size
-    )
+    """Whether of a full window another pane is to leave next. Of a pane that ends this is not asked."""
+    place = (pushed + count) % size
+    return pushed >= size and ((place + 1) % PANE == 0 or place + 1 == size)
 
 
 @bare
