@@ -50,6 +50,8 @@ class Case:
     now: Settings | None = None
     count: int = 1
     partitions: int = 1
+    #: Bytes of the state that are replaced once.
+    damage: tuple[bytes, bytes] = b"", b""
 
 
 def of_accuracy(**fields: Any) -> Callable[[MonitorState], None]:
@@ -114,6 +116,15 @@ LEFT = {
     "too many": Case(z_score(800), begun=801, count=MOST + 1),
 }
 
+DAMAGED = {
+    "a metric twice": (b"\xa6recall", b"\xa8accuracy"),
+    "a number that cannot be counted on": (b"\xa7metrics\x1f", b"\xa7metrics\xcf" + b"\xff" * 8),
+    "a number of metrics twice": (b"\x81\xa7metrics\x1f", b"\x82\xa7metrics\x1f\xa7metrics\x1f"),
+    "text for values": (b"\xc4\x58", b"\xd9\x58"),
+    "bytes for the version seen last": (b"\xa11\xc2\xc2\xc2", b"\xc4\x011\xc2\xc2\xc2"),
+    "fewer versions than it says": (b"\x91\x95\xa11", b"\x92\x95\xa11"),
+}
+
 TAKEN = {
     "a calm value": Case(),
     "several calm values": Case(z_score(800), begun=801, count=15),
@@ -141,7 +152,7 @@ def taken(case: Case) -> int:
     for name in [name for name in encoded if b"\0" not in name]:
         state = decode_state(encoded[name])
         case.change(state)
-        encoded[name] = encode_state(state)
+        encoded[name] = encode_state(state).replace(*case.damage, 1)
     decoded, now = MemoryTable(encoded), case.now or case.asked
     stage, steps = stage_of(now)
     one = Processor(stage, 0, case.partitions, encoded)
@@ -157,6 +168,12 @@ def taken(case: Case) -> int:
 @pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
 def test_what_may_have_consequences_is_left(case: Case) -> None:
     assert taken(case) == 0
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_what_is_damaged_is_left(damage: tuple[bytes, bytes]) -> None:
+    assert taken(Case()) == MODELS
+    assert taken(Case(damage=damage)) == 0
 
 
 @pytest.mark.parametrize("case", TAKEN.values(), ids=TAKEN)
