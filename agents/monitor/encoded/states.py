@@ -14,7 +14,6 @@ from agents.monitor.encoded.msgpack import (
     after_map_header,
     after_text,
     after_value,
-    bytes_at,
     copy,
     count_at,
     length_at,
@@ -36,6 +35,7 @@ from agents.monitor.encoded.series import (
 from agents.monitor.state import FORMAT, MonitorState, Version
 from schemas.columns.kinds import past_text
 from schemas.columns.numbers import Doubles, Words
+from schemas.columns.scan import is_text
 from schemas.columns.words import Bytes
 from schemas.kernel import bare, unlocked
 
@@ -137,10 +137,8 @@ def _write_rest(
     at = after_value(text, after_last, end)
     if at < 0 or at >= end or text[at] != FALSE:
         return -1  # it was silent
-    if text[last] != EMPTY and not is_value(
-        text, last, end, text, bytes_at(text, name, end), after_text(text, name, end)
-    ):
-        return -1
+    if text[last] != EMPTY and not is_text(text, last, after_last, text, name, after_text(text, name, end)):
+        return -1  # another version was seen last
     for _ in range(4):  # that, whether metrics were too many, and of series the number retired and begun
         at = after_value(text, at, end)
     if at < 0 or at >= end or text[at] != NIL:
