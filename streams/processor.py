@@ -112,7 +112,7 @@ class Processor(Generic[S]):
         return self._load(key, name, self._parts(name))
 
     def _parts(self, name: bytes) -> Parts:
-        return Parts(self._table, name + b"\0")
+        return Parts(self._table, _prefix(name))
 
     def _load(self, key: str, name: bytes, parts: Parts) -> S:
         data = self._table.get(name)
@@ -147,16 +147,15 @@ class Processor(Generic[S]):
         keys = groups.keys()
         places = self._alone(groups, keys, decoded)
         clocks = self._clocks_at(groups.places[groups.ends[places] - 1], decoded)
-        taken, states = steps.step(
-            groups, places, clocks, lambda some: self._table.get_many([keys[place] for place in some])
-        )
-        if not taken:
+        done = steps.step(groups, places, clocks, lambda some: self._table.get_many([keys[place] for place in some]))
+        if not done.places:
             return decoded
-        changed = [keys[place] for place in taken]
-        self._table.update(dict(zip(changed, states, strict=True)))
+        changed = [keys[place] for place in done.places]
+        self._table.update(dict(zip(changed, done.states, strict=True)))
+        self._table.update({_prefix(keys[place]) + name: value for place, name, value in done.parts})
         self._touched.update(changed)
         self._failures = 0
-        return replace(decoded, columns=groups.only(np.delete(np.arange(len(groups)), taken)))
+        return replace(decoded, columns=groups.only(np.delete(np.arange(len(groups)), done.places)))
 
     def _alone(self, groups: ColumnGroups, keys: Sequence[bytes], decoded: Decoded) -> Integers:
         """The places of groups that are at home here, and all that there is of their keys."""
@@ -329,3 +328,8 @@ class Processor(Generic[S]):
         except ValueError:  # of a header that says nothing
             origin = None
         return set_aside(record, reason, self._stage.name, origin)
+
+
+def _prefix(name: bytes) -> bytes:
+    """What the keys of a key's parts begin with."""
+    return name + b"\0"

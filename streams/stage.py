@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from schemas.columns.columns import ColumnGroups, Integers, MetricColumns
 from schemas.message import Message
@@ -49,6 +49,17 @@ class Compact(Protocol):
     def full(self) -> Message: ...
 
 
+class Stepped(NamedTuple):
+    """The places of groups that were stepped, the state of each group's key after it, and what the keys' parts became.
+
+    Of a part the place of its key's group, its name and its value.
+    """
+
+    places: list[int]
+    states: list[bytes]
+    parts: list[tuple[int, bytes, bytes]]
+
+
 class EncodedSteps(Protocol):
     """Steps of many keys at once over their states as they are written, for keys of which each has little to say."""
 
@@ -58,12 +69,12 @@ class EncodedSteps(Protocol):
         places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
-    ) -> tuple[list[int], list[bytes]]:
-        """Some of the groups at these places, each of another key, and the bytes of the key's state after each.
+    ) -> Stepped:
+        """Step some of the groups at these places, each of another key.
 
         `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the places
-        of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs, no
-        changes of parts, and no deadline that is earlier than before. All others get a step of their own.
+        of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs, no part
+        is read or deleted, and no deadline is earlier than before. All others get a step of their own.
         """
         ...
 

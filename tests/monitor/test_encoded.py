@@ -57,7 +57,7 @@ class Counting(EncodedSteps):
 
     def step(self, groups: ColumnGroups, places: Integers, clocks: Integers, read: Read) -> Any:
         done = super().step(groups, places, clocks, read)
-        self.taken += len(done[0])
+        self.taken += len(done.places)
         return done
 
 
@@ -182,5 +182,5 @@ def test_a_damaged_state_does_no_harm(flips: list[tuple[float, int]], cut: float
     groups, left = stage.decode_columns([fleet.record(0).value]) or (None, [])
     assert isinstance(groups, ColumnGroups)
     assert not left
-    for state in steps.step(groups, np.zeros(1, np.int64), np.zeros(1, np.int64), lambda _: [bytes(damaged)])[1]:
+    for state in steps.step(groups, np.zeros(1, np.int64), np.zeros(1, np.int64), lambda _: [bytes(damaged)]).states:
         assert len(state) <= len(damaged) + 8 * len(groups.places) + 200

@@ -31,6 +31,7 @@ from agents.monitor.encoded.msgpack import (
     put_count,
     put_double,
     put_little_endian,
+    put_number,
     put_word,
 )
 from agents.monitor.state import Series
@@ -44,7 +45,7 @@ from streams.panes import PANE, WELL_CONDITIONED, WindowHead
 
 Whole = NDArray[np.int64]
 
-#: Values of one series at a time, at most: with one more a pane ends.
+#: Values of one series at a time, at most, so that no more than one pane ends.
 MOST: Final = PANE - 1
 
 #: What is asked of a series: whole numbers (truths as 0 and 1; a direction as 1, −1, or 0 for both), and others. Beside
@@ -55,11 +56,11 @@ THRESHOLD, MINIMUM = range(2)
 ASKED, LIMITS = 12, 2
 
 #: Where a series' parts are that matter: fields of its window's head, and its own.
-_SIZE, _PUSHED, _LEVEL, _OPEN, _TRAILING, _AFTER, WATCHED, _PHASE, _TIMES, _END = range(10)
+_SIZE, _PUSHED, _LEVEL, _OPEN, _TRAILING, _AFTER, _NUMBER, WATCHED, _PHASE, _TIMES, _END = range(11)
 
-#: Up to where a state has been written anew, and where its number of messages is.
-WRITTEN, COUNTED = 10, 11
-PLACES: Final = 12
+#: Up to where a state has been written anew, where its number of messages is, and how many panes have been sealed.
+WRITTEN, COUNTED, SEALED = 11, 12, 13
+PLACES: Final = 14
 
 #: Sums that are worked with: those of the block, then those of what follows a value in the former block.
 _TOTAL, _SQUARES, _REST, _REST_SQUARES = 0, 1, 2, 2 + MOST
@@ -71,6 +72,11 @@ _BYTES: Final = 8
 _PANE_BYTES: Final = PANE * _BYTES
 #: Of so many bytes.
 _HEADER: Final = 3
+
+#: Of a sealed pane: its name among its model's parts, and with what it holds.
+NAME_BYTES: Final = 8
+SEAL_BYTES: Final = NAME_BYTES + _PANE_BYTES
+
 _OK = np.frombuffer(ModelState.OK.value.encode(), np.uint8)
 _WARMING = np.frombuffer(ModelState.WARMING.value.encode(), np.uint8)
 
@@ -92,7 +98,8 @@ def read_series(text: Bytes, at: int, end: int, places: Whole) -> int:
         return -1
     for _ in range(2):
         at = after_double(text, at, end)
-    for _ in range(2):  # its number and its base
+    places[_NUMBER] = at
+    for _ in range(2):  # that and its base
         at = after_count(text, at, end)
     places[WATCHED] = at
     places[_PHASE] = at = after_text(text, at, end)
@@ -116,8 +123,8 @@ def is_value(text: Bytes, at: int, end: int, other: Bytes, first: int, last: int
 
 @bare
 def step_series(
-    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, times: Whole, out: Bytes, at: int,
-    words: Words, doubles: Doubles, sums: Doubles,
+    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, times: Whole, sealed: Bytes, out: Bytes,
+    at: int, words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
     """Write all that is not yet up to and into this series, with the values taken in; −1 where more is to be done."""
     size, pushed, count = count_at(text, places[_SIZE]), count_at(text, places[_PUSHED]), len(values)
@@ -126,8 +133,8 @@ def step_series(
         return -1
     sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
     sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
-    opened = length_at(text, places[_OPEN])
-    if opened != _BYTES * (pushed % size % PANE) or opened + _BYTES * count >= _PANE_BYTES:
+    opened, first = length_at(text, places[_OPEN]), 0
+    if opened != pushed % size % PANE * _BYTES:
         return -1
     level = double_at(text, places[_LEVEL], words, doubles)
     if not asked[IS_MEASURED]:
@@ -141,10 +148,12 @@ def step_series(
     at = copy(text, places[_LEVEL], places[_LEVEL] + BYTES_OF_DOUBLE, out, at)
     at = put_double(out, at, sums[_TOTAL], words, doubles)
     at = put_double(out, at, sums[_SQUARES], words, doubles)
-    at = put_bytes_header(out, at, opened + _BYTES * count)
-    at = copy(text, places[_TRAILING] - opened, places[_TRAILING], out, at)
-    for value in values:
-        at = put_little_endian(out, at, value, words, doubles)
+    if opened + _BYTES * count >= _PANE_BYTES:
+        first = PANE - opened // _BYTES
+        _seal(text, places, size, pushed, opened, values[:first], sealed, words, doubles)
+        opened = 0
+    at = put_bytes_header(out, at, opened + _BYTES * (count - first))
+    at = put_values(text, places[_TRAILING] - opened, places[_TRAILING], values[first:], out, at, words, doubles)
     if asked[IS_MEASURED]:
         places[WRITTEN] = places[_TRAILING]
         return _put_times(text, places, size, pushed, times, out, at)
@@ -161,11 +170,34 @@ def _add(values: Doubles, level: float, sums: Doubles) -> None:
         sums[_SQUARES] += deviation * deviation
 
 
+@bare
+def put_values(
+    text: Bytes, begin: int, end: int, values: Doubles, out: Bytes, at: int, words: Words, doubles: Doubles
+) -> int:
+    """Write what a pane holds already, then more values."""
+    at = copy(text, begin, end, out, at)
+    for value in values:
+        at = put_little_endian(out, at, value, words, doubles)
+    return at
+
+
+@bare
+def _seal(
+    text: Bytes, places: Whole, size: int, pushed: int, opened: int, values: Doubles, sealed: Bytes, words: Words,
+    doubles: Doubles,
+) -> None:  # fmt: skip
+    """Write the open pane, which these values fill, with its name: those of `state.panes_of` and `WindowHead._seal`."""
+    at = put_number(sealed, places[SEALED] * SEAL_BYTES, count_at(text, places[_NUMBER]), 4)
+    at = put_number(sealed, at, pushed // size % 2 * -(-size // PANE) + pushed % size // PANE, 4)
+    put_values(text, places[_TRAILING] - opened, places[_TRAILING], values, sealed, at, words, doubles)
+    places[SEALED] += 1
+
+
 @inlined
 def _turns(size: int, pushed: int, count: int) -> bool:
-    """Whether of a full window another pane is to leave next. Of a pane that ends this is not asked."""
-    place = (pushed + count) % size
-    return pushed >= size and ((place + 1) % PANE == 0 or place + 1 == size)
+    """Whether of a full window another pane is to leave next, which is to be read."""
+    place = pushed % size
+    return pushed >= size and (count >= (PANE - 1 - place % PANE or PANE) or place + count + 1 == size)
 
 
 @bare
@@ -253,7 +285,7 @@ def _read_rest(
     """Sums over what shares the window with each value to come, as `WindowHead._suffixes`; false if it is not there."""
     begin = bytes_at(text, places[_TRAILING], places[_END])
     values = (places[_AFTER] - begin) // _BYTES - first
-    if values < 0 or values < count - 1:
+    if values < 0 or values < count - 1 or places[_AFTER] == begin:
         return False
     total = double_at(text, places[_AFTER], words, doubles)
     squares = double_at(text, places[_AFTER] + BYTES_OF_DOUBLE, words, doubles)

@@ -23,6 +23,7 @@ from agents.monitor.encoded.series import (
     COUNTED,
     NAME_AT,
     NAME_END,
+    SEALED,
     WATCHED,
     WATCHED_AT,
     WATCHED_END,
@@ -49,33 +50,39 @@ _METRICS = np.frombuffer(b"metrics", np.uint8)
 @unlocked
 def step_states(
     text: Bytes, ends: Whole, texts: Bytes, texts_at: Whole, firsts: Whole, lasts: Whole, times: Whole, clocks: Whole,
-    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, out: Bytes, out_ends: Whole,
-    places: Whole, words: Words, doubles: Doubles, sums: Doubles,
-) -> None:  # fmt: skip
+    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, sealed: Bytes, owners: Whole,
+    out: Bytes, out_ends: Whole, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+) -> int:  # fmt: skip
     """Write each state with its messages taken in; nothing for one that is to have a step of its own.
 
+    Returns how many panes are full: `sealed` gets them, with their names, and `owners` the numbers of their states.
     States are in `text` one after the other up to their `ends`. Of each the messages are of the kind that `texts_at`
     has in `texts` (`ColumnGroups`), and columns of `values`, a row for each lane, and of `times`, from one of `firsts`
     to before one of `lasts`; `clocks` has the tick clock at the last. What is asked of each lane is a row of `lanes`
     and of `limits`, with texts in `names` and `watched`. `out_ends`: where each that is written ends in `out`, which is
     where the former ends for one that is not. The rest is for the kernel to work with.
     """
-    begin = written = 0
+    begin = written = panes = 0
     for number in range(len(ends)):
+        places[SEALED] = panes
         at = _step(
             text, begin, ends[number], texts, past_text(texts, texts_at[number] + 2), firsts[number], lasts[number],
-            times, clocks[number], names, watched, lanes, limits, values, out, written, places, words, doubles, sums,
+            times, clocks[number], names, watched, lanes, limits, values, sealed, out, written, places, words, doubles,
+            sums,
         )  # fmt: skip
         begin = ends[number]
-        written = max(at, written)
+        if at >= 0:
+            owners[panes : places[SEALED]] = number
+            panes, written = places[SEALED], at
         out_ends[number] = written
+    return panes
 
 
 @bare
 def _step(
     text: Bytes, begin: int, end: int, texts: Bytes, version: int, first: int, last: int, times: Whole, clock: int,
-    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, out: Bytes, written: int, places: Whole,
-    words: Words, doubles: Doubles, sums: Doubles,
+    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, sealed: Bytes, out: Bytes, written: int,
+    places: Whole, words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
     """Write one state; past it, or −1."""
     name = _name_at(text, begin, end)
@@ -101,8 +108,8 @@ def _step(
         if not is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END]):
             return -1
         written = step_series(
-            text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], out, written, words,
-            doubles, sums,
+            text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], sealed, out, written,
+            words, doubles, sums,
         )  # fmt: skip
         if written < 0:
             return -1

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from agents.drift.z_score import ZScore
 from agents.monitor.encoded.msgpack import MARGIN
-from agents.monitor.encoded.series import ASKED, LIMITS, MOST, PLACES, SUMS, Whole
+from agents.monitor.encoded.series import ASKED, LIMITS, MOST, NAME_BYTES, PLACES, SEAL_BYTES, SUMS, Whole
 from agents.monitor.encoded.states import step_states
 from agents.monitor.plan import Lanes, Plan, Plans
 from schemas.columns.columns import ColumnGroups, Integers, Kind, PerKind
 from schemas.columns.words import Bytes
 from schemas.kernel import with_others
+from streams.stage import Stepped
 from streams.windows import Floats
 
 #: What a state grows by at most, beside values, times and names: longer numbers and headers, of each lane and in all.
@@ -48,29 +49,29 @@ class EncodedSteps:
         places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
-    ) -> tuple[list[int], list[bytes]]:
+    ) -> Stepped:
         """As the protocol says, where a group has few messages and nothing is to be said of them."""
         few = (groups.ends - groups.firsts)[places] <= MOST
         asked = np.where(few, self._asked.of(groups)[places], 0)
-        order = np.argsort(asked, kind="stable")
-        taken, states = list[int](), list[bytes]()
+        order, done = np.argsort(asked, kind="stable"), Stepped([], [], [])
         for alike in np.split(order, np.flatnonzero(np.diff(asked[order])) + 1):
             if not len(alike) or (one := self._every[asked[alike[0]]]) is None:
                 continue
             for first in range(0, len(alike), _TOGETHER):
                 some = alike[first : first + _TOGETHER]
                 which = places[some].tolist()
-                written = _stepped(one, groups.only(places[some]), clocks[some], read(which))
-                taken += [place for place, state in zip(which, written, strict=True) if state]
-                states += [state for state in written if state]
-        return taken, states
+                states, parts = _stepped(one, groups.only(places[some]), clocks[some], read(which))
+                done.places.extend([place for place, state in zip(which, states, strict=True) if state])
+                done.states.extend([state for state in states if state])
+                done.parts.extend([(which[number], name, value) for number, name, value in parts])
+        return done
 
     def _number_of(self, kind: Kind) -> int:
         """Where what is asked of messages of this kind is in `_every`; 0 where the kernel is not to see them."""
         lanes = self._plans.lanes_of(kind.model_name, kind.metrics)
-        if lanes is None or len(self._numbers) == _MOST_KNOWN:
-            return 0
         if id(lanes) not in self._numbers:
+            if lanes is None or len(self._numbers) == _MOST_KNOWN:
+                return 0
             asked = _Asked.of(lanes)
             self._numbers[id(lanes)] = len(self._every) if asked else 0, lanes  # kept, so that no other has its id
             self._every += [asked] if asked else []
@@ -130,20 +131,28 @@ def _joined(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
     return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8), ends
 
 
-def _stepped(asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None]) -> list[bytes]:
-    """The states after the messages of one group each; of one that is to have a step of its own, nothing."""
+def _stepped(
+    asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None]
+) -> tuple[list[bytes], list[tuple[int, bytes, bytes]]]:
+    """The states after the messages of one group each, and the panes that are full: of which group, its name, itself.
+
+    Of a group that is to have a step of its own, an empty state.
+    """
     text, ends = _joined([state or b"" for state in states])
-    grows = len(asked.numbers) * (2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
-    # A state gets the name of a version that it has in it already.
-    out, out_ends = np.empty(2 * len(text) + grows * len(states), np.uint8), np.empty(len(states), np.int64)
-    words = np.zeros(1, np.uint64)
-    step_states.compiled(
+    lanes, count, words = len(asked.numbers), len(states), np.zeros(1, np.uint64)
+    # At most a state grows by this, and by the name of a version that it has in it already.
+    grows = lanes * (2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
+    out, out_ends = np.empty(2 * len(text) + grows * count, np.uint8), np.empty(count, np.int64)
+    sealed, owners = np.empty(SEAL_BYTES * lanes * count, np.uint8), np.empty(lanes * count, np.int64)
+    panes = step_states.compiled(
         text, ends, groups.texts, groups.texts_at, groups.firsts, groups.ends, groups.times, clocks, asked.names,
-        asked.watched, asked.numbers, asked.limits, groups.values, out, out_ends, np.zeros(PLACES, np.int64), words,
-        words.view(np.float64), np.zeros(SUMS),
+        asked.watched, asked.numbers, asked.limits, groups.values, sealed, owners, out, out_ends,
+        np.zeros(PLACES, np.int64), words, words.view(np.float64), np.zeros(SUMS),
     )  # fmt: skip
-    written = out[: out_ends[-1] if len(states) else 0].tobytes()
-    return [written[begin:end] for begin, end in pairwise([0, *out_ends.tolist()])]
+    written = out[: out_ends[-1] if count else 0].tobytes()
+    rows = [row.tobytes() for row in sealed[: panes * SEAL_BYTES].reshape(panes, SEAL_BYTES)]
+    parts = [(at, row[:NAME_BYTES], row[NAME_BYTES:]) for at, row in zip(owners[:panes].tolist(), rows, strict=True)]
+    return [written[begin:end] for begin, end in pairwise([0, *out_ends.tolist()])], parts
 
 
 @with_others
