@@ -117,7 +117,7 @@ LEFT = {
 }
 
 DAMAGED = {
-    "a metric twice": (b"\xa6recall", b"\xa8accuracy"),
+    "a metric twice": (b"\xa6recall", b"\xa9precision"),
     "a number that cannot be counted on": (b"\xa7metrics\x1f", b"\xa7metrics\xcf" + b"\xff" * 8),
     "a number of metrics twice": (b"\x81\xa7metrics\x1f", b"\x82\xa7metrics\x1f\xa7metrics\x1f"),
     "text for values": (b"\xc4\x58", b"\xd9\x58"),

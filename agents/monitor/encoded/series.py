@@ -107,7 +107,7 @@ def read_series(text: Bytes, at: int, end: int, places: Whole) -> int:
     for _ in range(3):  # calm, level, detector
         at = after_value(text, at, end)
     places[_TIMES] = at
-    at = after_text(text, at, end)
+    at = after_bytes(text, at, end)
     if at < 0 or at >= end or text[at] != NIL:
         return -1
     places[_END] = at + 1
