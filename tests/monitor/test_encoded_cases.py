@@ -50,6 +50,8 @@ class Case:
     now: Settings | None = None
     count: int = 1
     partitions: int = 1
+    #: What each model sends in the same batch, too.
+    also: dict[str, Any] = field(default_factory=dict)
     #: Bytes of the state that are replaced once.
     damage: tuple[bytes, bytes] = b"", b""
 
@@ -113,6 +115,8 @@ LEFT = {
         z_score(200), 331, change=of_window(trailing=bytes(40)), count=3
     ),
     "an open pane that lacks values": Case(change=of_window(open=b"")),
+    "two kinds of messages": Case(also={"precision": None}),
+    "a heartbeat as well": Case(also={"type": "heartbeat"}),
     "too many": Case(z_score(800), begun=801, count=MOST + 1),
 }
 
@@ -157,7 +161,7 @@ def taken(case: Case) -> int:
     stage, steps = stage_of(now)
     one = Processor(stage, 0, case.partitions, encoded)
     other = Processor(MonitorStage(now), 0, case.partitions, decoded)
-    batch = messages(fleet, case.count, **case.sent)
+    batch = messages(fleet, case.count, **case.sent) + (messages(fleet, 1, **case.also) if case.also else [])
     assert one.tick(70) == other.tick(70)
     assert one.process(batch) == other.process(batch)
     assert encoded == decoded
@@ -183,6 +187,16 @@ def test_what_is_calm_is_taken(case: Case) -> None:
 
 def test_models_of_other_partitions_are_left() -> None:
     assert 0 < taken(Case(partitions=2)) < MODELS
+
+
+def test_steps_that_are_taken_are_no_failures() -> None:
+    fleet, table, (stage, steps) = Fleet(11, 0.0), MemoryTable(), stage_of(z_score())
+    Processor(MonitorStage(z_score()), 0, 1, table).process(messages(fleet, 31))
+    table[b"model-0"] = b"damaged"
+    processor = Processor(stage, 0, 1, table, max_failures=1)
+    for _ in range(2):
+        processor.process(messages(fleet, 1))
+    assert steps.taken == 2 * (MODELS - 1)
 
 
 class Failing(MonitorStage):
