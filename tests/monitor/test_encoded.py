@@ -24,10 +24,9 @@ from schemas.compact import compact_parser
 from schemas.kernel import COMPILED
 from schemas.parse import parser_for
 from streams.panes import PANE
-from streams.partitioner import partition_of
 from streams.parts import MemoryTable
 from streams.processor import FEW_KEYS, Processor
-from streams.records import Forward, StoredRecord
+from streams.records import StoredRecord
 from tests.monitor.test_quick import MINIMUM
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="needs numba: the extra fast")
@@ -145,15 +144,6 @@ def test_nearly_all_calm_records_of_a_large_fleet_are_taken() -> None:
         processor.process(batch)
         records += len(batch)
     assert steps.taken > 0.85 * records
-
-
-def test_a_model_at_home_in_another_partition_is_sent_on_though_a_state_of_it_is_here() -> None:
-    stage, _ = stage_of(SMALL)
-    fleet, table = Fleet(7, 0.0), MemoryTable()
-    Processor(stage, 0, 1, table).process([fleet.record(model) for model in range(MODELS)])
-    outputs = Processor(stage, 0, 2, table).process([fleet.record(model) for model in range(MODELS)])
-    elsewhere = {b"model-%d" % model for model in range(MODELS) if partition_of(f"model-{model}", 2) == 1}
-    assert {output.key for output in outputs if isinstance(output, Forward)} == elsewhere
 
 
 @pytest.mark.parametrize("begun", [497, 498, 499, 500, 501])

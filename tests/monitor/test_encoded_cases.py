@@ -106,11 +106,10 @@ LEFT = {
     "another version": Case(sent={"model_version": "2"}),
     "another version seen last": Case(change=of_model(last_version="2")),
     "another version before": Case(change=lambda state: state.versions.insert(0, Version("0"))),
-    "a pane that gets full": Case(KEPT, begun=PANE - 1),
-    "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
     "a block that ends": Case(KEPT, begun=498, count=3),
     "what leaves the window next is in another pane": Case(z_score(800), begun=864 + PANE - 2),
     "what leaves the window is not at hand": Case(change=of_window(trailing=b"")),
+    "nor is it of a pane that begins": Case(z_score(800), begun=864 + PANE - 1, change=of_window(trailing=b"")),
     "fewer values to leave the window than come": Case(
         z_score(200), 331, change=of_window(trailing=bytes(40)), count=3
     ),
@@ -136,6 +135,10 @@ TAKEN = {
     "a value below the minimum of the mean": Case(minimum(0.8, "mean"), sent={"accuracy": 0.5}),
     "a value beyond on the other side": Case(z_score(direction="up"), sent={"accuracy": 0.2}),
     "an outlier while there are few values": Case(z_score(threshold=1.0), begun=3, sent={"accuracy": 0.2}),
+    "a pane that gets full": Case(KEPT, begun=PANE - 1),
+    "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
+    "a pane of a window that is not full": Case(z_score(200), begun=PANE - 3, count=5),
+    "a pane of a full window": Case(z_score(800), begun=864 + PANE - 1, count=5),
     "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
     "an older time": Case(sent={"timestamp": 1.6e9}),
     "a series that is measured no more": Case(KEPT, change=of_window(trailing=bytes(8 * PANE))),
