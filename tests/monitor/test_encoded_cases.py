@@ -124,6 +124,7 @@ DAMAGED = {
     "a number that cannot be counted on": (b"\xa7metrics\x1f", b"\xa7metrics\xcf" + b"\xff" * 8),
     "a number of metrics twice": (b"\x81\xa7metrics\x1f", b"\x82\xa7metrics\x1f\xa7metrics\x1f"),
     "text for values": (b"\xc4\x58", b"\xd9\x58"),
+    "text for times": (b"\xc4\x60", b"\xd9\x60"),
     "bytes for the version seen last": (b"\xa11\xc2\xc2\xc2", b"\xc4\x011\xc2\xc2\xc2"),
     "fewer versions than it says": (b"\x91\x95\xa11", b"\x92\x95\xa11"),
 }

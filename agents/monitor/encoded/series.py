@@ -204,12 +204,14 @@ def _turns(size: int, pushed: int, count: int) -> bool:
 def _put_times(text: Bytes, places: Whole, size: int, begin: int, times: Whole, out: Bytes, at: int) -> int:
     """Write all up to the times of marked values, and these, if one from number `begin` on is to be marked.
 
-    As `Times.after` and `Times.encode`; `times` are those of the values to come.
+    As `Times.after` and `Times.encode`; `times` are those of the values to come. −1 where those before are damaged.
     """
     stride = max(size // MARKS, 1)
     new, end = -(-begin // stride), -(-(begin + len(times)) // stride)
     if new == end:
         return at
+    if length_at(text, places[_TIMES]) % _BYTES:
+        return -1
     known = length_at(text, places[_TIMES]) // _BYTES - 1
     first: Any = np.int64(word_at(text, places[_END] - 1 - _BYTES * (known + 1))) if known > 0 else 0
     if known <= 0 or first + known != new:
