@@ -114,6 +114,7 @@ LEFT = {
         z_score(200), 331, change=of_window(trailing=bytes(40)), count=3
     ),
     "an open pane that lacks values": Case(change=of_window(open=b"")),
+    "a full pane of a series whose number is too great": Case(KEPT, begun=PANE - 1, change=of_accuracy(number=2**32)),
     "two kinds of messages": Case(also={"precision": None}),
     "a heartbeat as well": Case(also={"type": "heartbeat"}),
     "too many": Case(z_score(800), begun=801, count=MOST + 1),

@@ -149,6 +149,8 @@ def step_series(
     at = put_double(out, at, sums[_TOTAL], words, doubles)
     at = put_double(out, at, sums[_SQUARES], words, doubles)
     if opened + _BYTES * count >= _PANE_BYTES:
+        if count_at(text, places[_NUMBER]) >> 32:
+            return -1  # no part has such a name
         first = PANE - opened // _BYTES
         _seal(text, places, size, pushed, opened, values[:first], sealed, words, doubles)
         opened = 0
