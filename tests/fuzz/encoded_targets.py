@@ -41,7 +41,7 @@ _SETTINGS = Settings(
 )
 
 #: Records after which a model's state is damaged: windows that warm up, are full, and have several panes.
-_AFTER = (3, 12, 38, 90, 140, 167, 250, 333)
+_AFTER = (3, 12, 38, 61, 90, 140, 167, 250, 333)
 
 
 class Given(NamedTuple):
@@ -52,9 +52,10 @@ class Given(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What records leave: states, and what was said by the keys of outputs."""
+    """What records leave: states, their parts, and what was said by the keys of outputs."""
 
     states: dict[bytes, bytes]
+    parts: dict[bytes, dict[bytes, bytes]]
     said: dict[str | bytes | None, list[Output | Forward]]
 
 
@@ -124,7 +125,8 @@ def _stepped(stage: MonitorStage, given: Given) -> Left:
     said = defaultdict[str | bytes | None, list[Output | Forward]](list)
     for output in Processor(stage, 0, 1, table).process(given.records):
         said[output.key].append(output)
-    return Left(_models(table), said)
+    states = _models(table)
+    return Left(states, {key: dict(table.scan(key + b"\0")) for key in states}, said)
 
 
 def _compare(encoded: Left, decoded: Left) -> None:
@@ -135,6 +137,8 @@ def _compare(encoded: Left, decoded: Left) -> None:
         if key in silent:
             assert not encoded.said[key.decode()], "it says something else"
             assert refused_with(ValueError, partial(decode_state, state)), f"unsaid: {decoded.said[key.decode()]}"
-        elif state != decoded.states[key]:
+            continue
+        assert encoded.parts[key] == decoded.parts[key], "other parts"
+        if state != decoded.states[key]:
             assert encode_state(decode_state(state)) == decoded.states[key], "another state"
     assert silent <= encoded.states.keys(), "it says something else of a model of another name"

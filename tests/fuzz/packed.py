@@ -14,6 +14,7 @@ _LENGTHS: Final = {0xC4: 1, 0xC5: 2, 0xD9: 1, 0xDA: 2}
 #: Values at which something changes, or that are not what they were; the empty ones stand for whole arrays and maps.
 _LEAVES: Final[tuple[bytes, ...]] = (
     *(b"\x00", b"\x01", b"\x7f", b"\xcc\x05", b"\xcd\x01\xf4", b"\xce\xff\xff\xff\xff", b"\xcf\x7f" + b"\xff" * 7),
+    *(b"\xcf" + bytes(3) + b"\x01" + bytes(4), b"\xcf\x01" + bytes(7)),
     *(b"\xcf\x80" + bytes(7), b"\xcf" + b"\xff" * 8, b"\xff", b"\xd3\x80" + bytes(7)),
     *(b"\xcb" + bytes(8), b"\xcb\xbf\xf0" + bytes(6), b"\xcb\x7f\xf0" + bytes(6), b"\xcb\x7f\xf8" + bytes(6)),
     *(b"\xcb\x7f\xef" + b"\xff" * 6, b"\xcb" + bytes(7) + b"\x01", b"\xc0", b"\xc2", b"\xc3", b"\x80", b"\x90"),
