@@ -39,7 +39,7 @@ def minimum(least: float, of: str) -> Settings:
 class Case:
     """Each model has sent `begun` calm messages with `first` in them, and its state was changed; then it sends `count`.
 
-    Of so many values none is to be marked with its time, and no pane or window ends.
+    By default none of these values is to be marked with its time, and no pane or window ends.
     """
 
     asked: Settings = field(default_factory=z_score)
@@ -117,7 +117,7 @@ LEFT = {
     "a full pane of a series whose number is too great": Case(KEPT, begun=PANE - 1, change=of_accuracy(number=2**32)),
     "two kinds of messages": Case(also={"precision": None}),
     "a heartbeat as well": Case(also={"type": "heartbeat"}),
-    "too many": Case(z_score(800), begun=801, count=MOST + 1),
+    "too many": Case(KEPT, begun=5, count=MOST + 1),
 }
 
 DAMAGED = {
@@ -131,14 +131,14 @@ DAMAGED = {
 }
 
 TAKEN = {
+    "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
+    "a pane that gets full": Case(KEPT, begun=PANE - 1),
     "a calm value": Case(),
     "several calm values": Case(z_score(800), begun=801, count=15),
     "a window of several panes": Case(z_score(200), begun=331, count=3),
     "a value below the minimum of the mean": Case(minimum(0.8, "mean"), sent={"accuracy": 0.5}),
     "a value beyond on the other side": Case(z_score(direction="up"), sent={"accuracy": 0.2}),
     "an outlier while there are few values": Case(z_score(threshold=1.0), begun=3, sent={"accuracy": 0.2}),
-    "a pane that gets full": Case(KEPT, begun=PANE - 1),
-    "a pane that gets full among several": Case(KEPT, begun=PANE - 3, count=5),
     "a pane of a window that is not full": Case(z_score(200), begun=PANE - 3, count=5),
     "a pane of a full window": Case(z_score(800), begun=864 + PANE - 1, count=5),
     "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
