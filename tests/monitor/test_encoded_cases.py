@@ -114,7 +114,8 @@ LEFT = {
         z_score(200), 331, change=of_window(trailing=bytes(40)), count=3
     ),
     "an open pane that lacks values": Case(change=of_window(open=b"")),
-    "a full pane of a series whose number is too great": Case(KEPT, begun=PANE - 1, change=of_accuracy(number=2**32)),
+    "a series whose number is too great": Case(change=of_accuracy(number=2**32)),
+    "values that leave a window that is not full": Case(begun=11, change=of_window(trailing=bytes(8))),
     "two kinds of messages": Case(also={"precision": None}),
     "a heartbeat as well": Case(also={"type": "heartbeat"}),
     "too many": Case(KEPT, begun=5, count=MOST + 1),

@@ -134,8 +134,8 @@ def step_series(
     sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
     sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
     opened, first = length_at(text, places[_OPEN]), 0
-    if opened != pushed % size % PANE * _BYTES:
-        return -1
+    if opened != pushed % size % PANE * _BYTES or count_at(text, places[_NUMBER]) >> 32:
+        return -1  # damaged: no part has such a name
     level = double_at(text, places[_LEVEL], words, doubles)
     if not asked[IS_MEASURED]:
         _add(values, level, sums)
@@ -149,8 +149,6 @@ def step_series(
     at = put_double(out, at, sums[_TOTAL], words, doubles)
     at = put_double(out, at, sums[_SQUARES], words, doubles)
     if opened + _BYTES * count >= _PANE_BYTES:
-        if count_at(text, places[_NUMBER]) >> 32:
-            return -1  # no part has such a name
         first = PANE - opened // _BYTES
         _seal(text, places, size, pushed, opened, values[:first], sealed, words, doubles)
         opened = 0
@@ -245,6 +243,8 @@ def _is_calm(
         if not _read_rest(text, places, (count + 1) % PANE, level, len(values), words, doubles, sums):
             return False
         count = size
+    elif places[_AFTER] != bytes_at(text, places[_TRAILING], places[_END]):
+        return False  # damaged: nothing leaves it yet
     for at in range(len(values)):
         value = values[at]
         deviation = value - level
