@@ -23,7 +23,7 @@ from streams.transport import BatchTransport
 S = TypeVar("S")
 
 #: Bytes of one fetch of a partition, at most.
-FETCH_BYTES = 8 * 2**20
+FETCH_BYTES = 16 * 2**20
 
 #: Seconds between two looks at the topics: whether they are still the same.
 WATCH_INTERVAL = 10.0

@@ -26,7 +26,7 @@ from streams.stage_app import StageApp
 
 #: Records that are about enough for a batch. The more a batch holds, the less a record costs; but it is one turn of the
 #: event loop.
-BATCH_RECORDS = 40_000
+BATCH_RECORDS = 80_000
 
 #: Milliseconds for which a broker may hold a fetch that has nothing to return; Faust's own 1500 stall a busy partition.
 FETCH_WAIT_MS = 50

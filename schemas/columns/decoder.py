@@ -32,7 +32,7 @@ _BACKLOG: Final = 5_000
 _WORTH_IT: Final = 100_000
 
 #: Kinds that are told apart at first, and at most; the bytes of their keys.
-_FIRST_KINDS: Final = 16_384
+_FIRST_KINDS: Final = 65_536
 _MOST_KINDS: Final = 2**18
 _BYTES_EACH: Final = 96
 
