@@ -49,7 +49,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
         "the dashboard's API while records stream, and what it costs the monitor", 500_000, 20_000, dashboard
     ),
     "backtest": Benchmark("a backtest's events a second, beside the live worker's", 1_000_000, 20_000, backtest),
-    "state": Benchmark("changelog bytes and CPU a record, by window and by number of models", 300_000, 10_000, state),
+    "state": Benchmark("changelog bytes and CPU a record, by window and by number of models", 1_500_000, 10_000, state),
     "samplers": LocalBenchmark(
         "trials until two well-known functions are close to their minimum, by sampler", 20, 1, samplers, "seeds"
     ),
