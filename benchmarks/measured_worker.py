@@ -1,7 +1,8 @@
 """One worker in a process of its own, measured from inside: `python -m benchmarks.measured_worker JOB`.
 
 JOB is a `Job` as JSON; the result is one JSON line. Everything is on: decoding and checking, windows, z-score, RocksDB,
-changelog, transactions. The clock runs from the first opened partition to the commit that reaches the end.
+changelog, transactions. The clock runs from the first opened partition, or the end of a warm-up, to the commit that
+reaches the end.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from streams.worker import StreamWorker
 class Job:
     """`records` of the topic `metrics` to commit (0: none, ready is enough), with state in the folder `data`.
 
-    `prefix` is that of all other topics, of the group and of the transactional producers.
+    The clock begins when the first `warm_up` of them are processed, or some more. `prefix` is that of all other topics,
+    of the group and of the transactional producers.
     """
 
     bootstrap_servers: str
@@ -42,6 +44,7 @@ class Job:
     data: str
     records: int
     window: int = 500
+    warm_up: int = 0
 
     def settings(self) -> Settings:
         """The monitor alone, with defaults except for what the peers' job says."""
@@ -59,10 +62,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """`seconds` and `cpu_seconds` (of the whole process) for the records; `ready_seconds` from start to all restored.
+    """`seconds` and `cpu_seconds` (of the whole process) for the `records` after the warm-up.
 
-    `models` have a state when the worker is ready (told where there are no records to process); `commits` are
-    transactions; `memory_bytes` is what the process has in memory when it is ready.
+    `ready_seconds` are from start to all restored; `models` have a state then (told where there are no records to
+    process); `commits` are transactions; `memory_bytes` is what the process has in memory when it is ready.
     """
 
     records: int
@@ -96,7 +99,7 @@ class Meter:
         self.processors: list[Processor[Model]] = []
         self.finished = asyncio.Event()
         self.begin = self.end = self.cpu_begin = self.cpu_end = 0.0
-        self.commits = 0
+        self.commits = self.before = 0
         self._check: asyncio.Task[None] | None = None
 
     def opened(self, partition: int, processor: Processor[Model]) -> None:
@@ -107,6 +110,8 @@ class Meter:
     def committed(self, partition: int, processor: Processor[Model], commit: Commit) -> None:
         self.commits += 1
         self.end, self.cpu_end = time.perf_counter(), time.process_time()
+        if self.before < self._job.warm_up <= (processed := self._processed()):
+            self.before, self.begin, self.cpu_begin = processed, self.end, self.cpu_end
         if self._check is None and self._processed() >= self._job.records:
             self._check = asyncio.create_task(self._finish_when_committed())
 
@@ -157,7 +162,7 @@ async def measure(job: Job) -> Result:
             failed.cancel()
         models = 0 if job.records else sum(1 for processor in meter.processors for _ in processor.states())
         seconds, cpu = meter.end - meter.begin, meter.cpu_end - meter.cpu_begin
-        return Result(job.records, seconds, cpu, ready, models, meter.commits, memory)
+        return Result(job.records - meter.before, seconds, cpu, ready, models, meter.commits, memory)
     finally:
         await worker.stop()
 

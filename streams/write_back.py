@@ -7,7 +7,7 @@ written after the changes it stands for, so values may be ahead of it, which a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 Changes = Mapping[bytes, bytes | None]
@@ -24,16 +24,16 @@ _OVERHEAD: Final = 300
 class WriteBack:
     """What waits of one partition: changes that are being written, and newer ones. None for a value is a deletion.
 
-    `position` is the changelog position that all of it reaches; `size` the bytes that it takes; `logged` the bytes of
-    the changes after the position that RocksDB holds, or will hold when what is being written is.
+    `position` is the changelog position that all of it reaches; `logged` the bytes of all changes after the position
+    that RocksDB holds, or will hold when what is being written is.
     """
 
     def __init__(self) -> None:
         self.position: int | None = None
-        self.size = self.logged = 0
+        self.logged = 0
         self._newer: dict[bytes, bytes | None] = {}
         self._older: dict[bytes, bytes | None] = {}
-        self._older_size = 0
+        self._newer_size = self._older_size = 0
         self._to_write: list[Change] = []
         self._written = 0
         self._reaches: int | None = None
@@ -47,24 +47,31 @@ class WriteBack:
         return self._older | self._newer
 
     @property
+    def size(self) -> int:
+        """The bytes that it takes, or more: what was replaced counts until the next `recount`."""
+        return self._newer_size + self._older_size
+
+    @property
     def is_writing(self) -> bool:
         """Whether changes are being written."""
         return self._reaches is not None
 
     def add(self, changes: Changes, position: int) -> None:
         """Have committed changes wait, which reach this position of the changelog."""
-        keys, values, known = sum(map(len, changes)), _bytes_of(changes.values()), len(self._newer)
-        replaced = _bytes_of(map(self._newer.get, changes))
         self._newer.update(changes)
-        new = len(self._newer) - known
-        self.size += values - replaced + new * _OVERHEAD + keys * new // max(len(changes), 1)
-        self.logged += keys + values
+        size = _size_of(changes)
+        self._newer_size += size
+        self.logged += size
         self.position = position
+
+    def recount(self) -> None:
+        """Know the size."""
+        self._newer_size = _size_of(self._newer)
 
     def begin(self) -> None:
         """Begin to write what waits by now; nothing else may be being written."""
         self._older, self._newer = self._newer, {}
-        self._older_size, self.logged = self.size, 0
+        self._older_size, self._newer_size, self.logged = self._newer_size, 0, 0
         self._to_write, self._written, self._reaches = list(self._older.items()), 0, self.position
 
     def next(self, count: int) -> tuple[list[Change], int | None]:
@@ -76,18 +83,24 @@ class WriteBack:
         """So many more are written, with the position if they were the last."""
         self._written += count
         if self._written == len(self._to_write):
-            self.size -= self._older_size
             self._older, self._older_size, self._to_write, self._reaches = {}, 0, [], None
 
 
 def most_waiting(every: Mapping[int, WriteBack]) -> int | None:
     """The partition with which to begin where too much waits, of all together."""
-    if sum(each.size for each in every.values()) > WAITING_BYTES:
-        return max(every, key=lambda partition: every[partition].size)
+    if _waiting(every) > WAITING_BYTES:
+        for each in every.values():
+            each.recount()
+        if _waiting(every) > WAITING_BYTES:
+            return max(every, key=lambda partition: every[partition].size)
     if sum(each.logged for each in every.values()) > LOGGED_BYTES:
         return max(every, key=lambda partition: every[partition].logged)
     return None
 
 
-def _bytes_of(values: Iterable[bytes | None]) -> int:
-    return sum(map(len, filter(None, values)))
+def _waiting(every: Mapping[int, WriteBack]) -> int:
+    return sum(each.size for each in every.values())
+
+
+def _size_of(changes: Changes) -> int:
+    return sum(map(len, changes)) + sum(map(len, filter(None, changes.values()))) + _OVERHEAD * len(changes)

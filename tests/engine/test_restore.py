@@ -96,3 +96,6 @@ async def test_a_disk_whose_continuation_is_gone_is_refused(live: Live, table: C
     await live.cut("summing-changelog", 4)
     with pytest.raises(StateMismatch, match=r"begins at 4, but the data folder has state up to 2.*Remove .*t-0\.db"):
         await restored(live, table)
+    table.store.wipe(0)
+    with pytest.raises(StateMismatch, match=r"begins at 4: what lay before is gone, and state with it"):
+        await restored(live, table)

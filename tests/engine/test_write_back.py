@@ -65,7 +65,7 @@ steps = st.lists(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
-@given(steps, st.sampled_from([0, 700, 3_000]), st.sampled_from([20, 300]), st.integers(0, 2))
+@given(steps, st.sampled_from([0, 700, 3_000]), st.sampled_from([400, 2_000]), st.integers(0, 2))
 def test_what_is_committed_is_there_after_any_crash(
     table: CheckpointedTable,
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +107,8 @@ def test_what_is_committed_is_there_after_any_crash(
             assert table.store.position(each) == len(log)
 
 
-def test_a_change_that_is_overtaken_is_not_written(table: CheckpointedTable) -> None:
+def test_a_change_that_is_overtaken_is_not_written(table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_back, "WAITING_BYTES", 500)  # one, and not three
     log: Log = []
     for number in range(3):
         commit(table, 0, {b"a": b"%d" % number}, log)
@@ -156,7 +157,7 @@ def test_the_partition_with_most_is_written_whichever_commits(
 
 
 def test_the_log_after_what_is_written_is_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_back, "LOGGED_BYTES", 500)
+    monkeypatch.setattr(write_back, "LOGGED_BYTES", 3_500)  # ten such changes
     every = {0: WriteBack(), 1: WriteBack()}
     for number in range(10):
         assert most_waiting(every) is None
@@ -171,6 +172,8 @@ def test_the_size_is_of_what_waits_and_nothing_else() -> None:
     waiting = WriteBack()
     for number in range(100):
         waiting.add({b"k%d" % (number % 4): bytes(number)}, number)
+    assert waiting.size > 100 * 300  # at first all that came
+    waiting.recount()
     once = WriteBack()
     once.add({b"k%d" % (number % 4): bytes(number) for number in range(96, 100)}, 1)
     assert waiting.size == once.size
