@@ -124,7 +124,7 @@ def test_states_as_they_are_written_come_to_the_bytes_and_outputs_of_decoded_one
         Settings(monitor=watched + also, heartbeat_timeout="2s"),
     ]
     fleet, encoded, decoded, taken = Fleet(seed, unusual), MemoryTable(), MemoryTable(), 0
-    for _ in range(min(30 + int(rounds * size) // 2, 120)):  # blocks of several windows, but for the largest
+    for _ in range(min(30 + int(rounds * size) // 2, 80)):  # blocks of several windows, but for the largest
         now, batch = asked[fleet.rng.random() < 0.1], fleet.batch()
         stage, steps = stage_of(now)
         one, other = Processor(stage, 0, 1, encoded), Processor(MonitorStage(now), 0, 1, decoded)
