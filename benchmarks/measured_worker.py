@@ -34,8 +34,8 @@ from streams.worker import StreamWorker
 class Job:
     """`records` of the topic `metrics` to commit (0: none, ready is enough), with state in the folder `data`.
 
-    The clock begins when the first `warm_up` of them are processed, or some more. `prefix` is that of all other topics,
-    of the group and of the transactional producers.
+    The clock begins when the first `warm_up` of them are processed, or some more, if any are left then. `prefix` is that
+    of all other topics, of the group and of the transactional producers.
     """
 
     bootstrap_servers: str
@@ -110,7 +110,7 @@ class Meter:
     def committed(self, partition: int, processor: Processor[Model], commit: Commit) -> None:
         self.commits += 1
         self.end, self.cpu_end = time.perf_counter(), time.process_time()
-        if self.before < self._job.warm_up <= (processed := self._processed()):
+        if self.before < self._job.warm_up <= (processed := self._processed()) < self._job.records:
             self.before, self.begin, self.cpu_begin = processed, self.end, self.cpu_end
         if self._check is None and self._processed() >= self._job.records:
             self._check = asyncio.create_task(self._finish_when_committed())
