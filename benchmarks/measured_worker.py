@@ -34,8 +34,8 @@ from streams.worker import StreamWorker
 class Job:
     """`records` of the topic `metrics` to commit (0: none, ready is enough), with state in the folder `data`.
 
-    The clock begins when the first `warm_up` of them are processed, or some more, if any are left then. `prefix` is that
-    of all other topics, of the group and of the transactional producers.
+    The clock begins when the first `warm_up` of them are processed, or some more, if any are left then.
+    `prefix` is that of all other topics, of the group and of the transactional producers.
     """
 
     bootstrap_servers: str
