@@ -252,13 +252,13 @@ class Engine(Generic[S]):
     async def _open(self, owner: PartitionOwner[S]) -> None:
         partition, store = owner.partition, self._table.store
         start, state = self._beginning(partition), PartitionTable(self._table, partition)
-        await start.check_disk(store)
+        await start.check_disk(store, _now())
         count = await restore(self.settings, self.stage.name, partition, store, lambda: self._holds(owner))
         positions = await start.positions(owner.outbox, store, state)
         losses = await start.losses(positions)
         if not self._holds(owner):
             return
-        store.note_time(partition, _now())
+        store.save(partition, _now())
         owner.open(positions)
         start.note_topics(state)
         for loss in losses:

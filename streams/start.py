@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,10 +82,11 @@ class Beginning:
         self._inputs, self._changelog = inputs, settings.changelog(stage)
         self._topics: dict[str, TopicOnBroker] = {}
 
-    async def check_disk(self, store: OverlayStore) -> None:
+    async def check_disk(self, store: OverlayStore, now: float) -> None:
         """Raise `StateMismatch` if the state on disk is that of another changelog, or partitions do not agree.
 
-        A disk that was away for long is wiped: of what was deleted meanwhile the changelog may say nothing any more.
+        A disk last saved long before `now` (seconds since the epoch) is wiped: of what was deleted meanwhile the
+        changelog may say nothing any more.
         """
         names = [*self._inputs, self._changelog]
         self._topics = await self._consumer.describe_topics(names)
@@ -94,8 +94,7 @@ class Beginning:
         known = remembered(store.read(self._partition, TOPICS_KEY))
         folder = store.partition_path(self._partition)
         check_same(known, self._topics, [self._changelog], f"Remove {folder} to restore from the topic as it is now")
-        age = time.time() - store.saved_at(self._partition)  # noqa: TID251 - how old a disk is
-        if store.position(self._partition) and age > MAX_AGE:
+        if store.position(self._partition) and now - store.saved_at(self._partition) > MAX_AGE:
             log.info("%s: last saved too long ago, the changelog is read from its beginning", folder)
             store.wipe(self._partition)
 

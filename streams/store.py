@@ -116,14 +116,11 @@ class OverlayStore(Store):
         return int(self._db_for_partition(partition).get(self.offset_key) or 0)
 
     def save(self, partition: int, now: float) -> None:
-        """Have everything that is committed on disk, and the time of that."""
+        """Have everything that is committed on disk, and the time of that: `now`, in seconds since the epoch."""
         self.write_all(partition)
-        self.note_time(partition, now)
-        self._db_for_partition(partition).flush()
-
-    def note_time(self, partition: int, now: float) -> None:
-        """Note when RocksDB had all that was committed, in seconds since the epoch: now."""
-        self._db_for_partition(partition).put(SAVED_KEY, str(int(now)).encode())
+        database = self._db_for_partition(partition)
+        database.put(SAVED_KEY, str(int(now)).encode())
+        database.flush()
 
     def saved_at(self, partition: int) -> int:
         """When RocksDB had all that was committed, in seconds since the epoch; 0 where that is not known."""
@@ -135,7 +132,7 @@ class OverlayStore(Store):
         self._newest.pop(partition, None)
         if (database := self._dbs.pop(partition, None)) is not None:
             database.close()
-        shutil.rmtree(self.partition_path(partition), ignore_errors=True)
+        shutil.rmtree(self.partition_path(partition))
 
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The newest value of a key, committed or not; None if there is none."""

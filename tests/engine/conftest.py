@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
+from faust import App
 
 import streams.engine
 from streams.app import make_app
@@ -28,6 +29,17 @@ async def app(tmp_path: Path) -> AsyncIterator[StageApp]:
     app._create_directories()
     yield app
     cast(CheckpointedTable, app.tables["summing"]).store._dbs.clear()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[CheckpointedTable]:
+    """Of two partitions, on disk; its app is not started."""
+    app = App("table-test", broker="kafka://127.0.0.1:1", store="rocksdb://", datadir=str(tmp_path))
+    app.finalize()
+    app._create_directories()
+    table = CheckpointedTable(app, name="t", partitions=2, key_type=bytes, value_type=bytes)
+    yield table
+    table.store._dbs.clear()
 
 
 @pytest.fixture

@@ -101,6 +101,10 @@ async def test_a_failed_checkpoint_is_done_again_from_what_is_committed(bench: B
     await bench.engine.process(batch(2, 6))  # tells something at 3 and 6: a checkpoint comes at once
     await until(lambda: len(bench.kafka.outboxes) == 2, 5)
     assert await bench.count_again() == 2
+    # It is noted as saved, and so is all on disk.
+    store = bench.engine._table.store
+    assert store.saved_at(0)
+    assert store._db_for_partition(0).get(b"a") is not None
     await until(lambda: (METRICS, 2) in bench.consumer.sought, 5)
     await bench.engine.process(batch(2, 6))
     await until(lambda: bench.kafka.offsets[METRICS] == 6, 5)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from faust import App
 
 from streams.brokers.broker import Broker
 from streams.identity import StateMismatch
@@ -26,16 +24,6 @@ async def live(real_broker: Broker, topic_prefix: str, tmp_path: Path) -> Live:
         assert isinstance(admin, AIOKafkaAdminClient)
         await admin.create_topics([NewTopic(settings.changelog("summing"), 1, 1)])
     return live
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[CheckpointedTable]:
-    app = App("restore-test", broker="kafka://127.0.0.1:1", store="rocksdb://", datadir=str(tmp_path))
-    app.finalize()
-    app._create_directories()
-    table = CheckpointedTable(app, name="t", partitions=1, key_type=bytes, value_type=bytes)
-    yield table
-    table.store._dbs.clear()
 
 
 async def change(live: Live, changes: dict[bytes, bytes | None], *, commit: bool = True) -> None:

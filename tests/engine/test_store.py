@@ -1,24 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from faust import App
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.store import CheckpointedTable, PartitionTable
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[CheckpointedTable]:
-    app = App("store-test", broker="kafka://127.0.0.1:1", store="rocksdb://", datadir=str(tmp_path))
-    app.finalize()
-    app._create_directories()
-    table = CheckpointedTable(app, name="t", partitions=2, key_type=bytes, value_type=bytes)
-    yield table
-    table.store._dbs.clear()
 
 
 def test_a_key_that_lives_in_the_overlay_alone_is_found(table: CheckpointedTable) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from faust import App
 from faust.types import TP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,16 +14,6 @@ from streams.write_back import WriteBack, most_waiting
 KEYS = [b"a", b"b", b"c", b"d"]
 
 Log = list[tuple[bytes, bytes | None]]
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[CheckpointedTable]:
-    app = App("write-back-test", broker="kafka://127.0.0.1:1", store="rocksdb://", datadir=str(tmp_path))
-    app.finalize()
-    app._create_directories()
-    table = CheckpointedTable(app, name="t", partitions=2, key_type=bytes, value_type=bytes)
-    yield table
-    table.store._dbs.clear()
 
 
 def commit(table: CheckpointedTable, partition: int, changes: dict[bytes, bytes | None], log: Log) -> None:
