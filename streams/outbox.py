@@ -8,11 +8,11 @@ from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 from faust.types import TP
 
 from schemas.cloudevents import headers_of
+from streams.changelog_batch import changelog_batches
 from streams.clients import new_producer
 from streams.diagnosis import DENIED, denial_in
 from streams.partitioner import partition_of
@@ -55,9 +55,17 @@ class Outbox(Protocol):
 class _Sender:
     """Puts a checkpoint's records into a producer; shared by both kinds of delivery."""
 
-    def __init__(self, settings: EngineSettings, stage: str, partition: int, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        stage: str,
+        partition: int,
+        producer: AIOKafkaProducer,
+        *,
+        is_transactional: bool = False,
+    ) -> None:
         self._settings, self._producer, self._partition = settings, producer, partition
-        self._changelog = settings.changelog(stage)
+        self._changelog, self._is_transactional = settings.changelog(stage), is_transactional
 
     async def send(self, changes: Changes, outputs: Sequence[Output | Forward]) -> int | None:
         """Returns the changelog position after the last change, when the broker has everything."""
@@ -69,19 +77,11 @@ class _Sender:
 
     async def _send_changes(self, changes: Changes) -> list[tuple[asyncio.Future[RecordMetadata], int]]:
         """Batches of records on their way, with the number of records of each; sent one by one, records cost more."""
-        batches, batch = [], self._producer.create_batch()
-        for key, value in changes.items():
-            if batch.append(timestamp=None, key=key, value=value) is None:
-                batches.append(await self._send_batch(batch))
-                batch = self._producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value)  # the first record always has room
-        if batch.record_count():
-            batches.append(await self._send_batch(batch))
+        batches = []
+        for batch in changelog_batches(changes, BATCH_BYTES, is_transactional=self._is_transactional):
+            sent = await self._producer.send_batch(batch, self._changelog, partition=self._partition)
+            batches.append((sent, batch.record_count()))
         return batches
-
-    async def _send_batch(self, batch: BatchBuilder) -> tuple[asyncio.Future[RecordMetadata], int]:
-        sent = await self._producer.send_batch(batch, self._changelog, partition=self._partition)
-        return sent, batch.record_count()
 
     async def _send_output(self, output: Output | Forward) -> asyncio.Future[RecordMetadata]:
         topic = self._settings.topic(output.topic)
@@ -124,7 +124,8 @@ class TransactionalOutbox:
             max_batch_size=BATCH_BYTES,
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
-        self._sender = _Sender(settings, stage, partition % settings.partitions, self._producer)
+        place = partition % settings.partitions
+        self._sender = _Sender(settings, stage, place, self._producer, is_transactional=True)
 
     async def start(self) -> None:
         await self._producer.start()

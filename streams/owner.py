@@ -45,11 +45,18 @@ class Gap(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What one checkpoint made durable: the keys whose state changed, the outputs, and, if asked for, the events."""
+    """What one checkpoint made durable: whose state changed (some named more than once), the outputs, and, if asked
+    for, the events.
+    """
 
-    keys: set[str]
+    touched: Sequence[bytes]
     outputs: Sequence[Output | Forward]
     events: Sequence[Event]
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys whose state changed: worked out for who asks, for there may be many."""
+        return {name.decode() for name in self.touched}
 
 
 class Listener(Protocol[S]):

@@ -74,8 +74,9 @@ class Processor(Generic[S]):
         self._deadlines: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
         self._given_up: dict[str, int] = {}
-        self._touched: set[bytes] = set()
-        self._homes = PerKind(lambda kind: partition_of(kind.model_name, partitions))
+        self._touched: list[bytes] = []
+        self._homes = PerKind(lambda kind: partition_of(kind.model_name, partitions), np.int64)
+        self._names = PerKind(lambda kind: kind.key, np.object_)
         self._open()
 
     def _open(self) -> None:
@@ -118,10 +119,10 @@ class Processor(Generic[S]):
         data = self._table.get(name)
         return self._stage.new_state(key, parts) if data is None else self._stage.decode_state(key, data, parts)
 
-    def take_touched(self) -> set[str]:
-        """The keys whose state changed since this was last asked."""
-        touched, self._touched = self._touched, set()
-        return {key.decode() for key in touched}
+    def take_touched(self) -> Sequence[bytes]:
+        """The names of keys whose state changed since this was last asked; some come more than once."""
+        touched, self._touched = self._touched, []
+        return touched
 
     def process(self, records: Sequence[Record]) -> list[Output | Forward]:
         """Apply records in their order within each key; what cannot be applied comes back as a dead letter."""
@@ -144,18 +145,18 @@ class Processor(Generic[S]):
         steps, groups = self._stage.encoded_steps, decoded.columns
         if steps is None or self._applied is not None or not isinstance(groups, ColumnGroups) or len(groups) < FEW_KEYS:
             return decoded
-        keys = groups.keys()
+        keys = self._names.of(groups).tolist()
         places = self._alone(groups, keys, decoded)
         clocks = self._clocks_at(groups.places[groups.ends[places] - 1], decoded)
-        done = steps.step(groups, places, clocks, lambda some: self._table.get_many([keys[place] for place in some]))
-        if not done.places:
-            return decoded
-        changed = [keys[place] for place in done.places]
-        self._table.update(dict(zip(changed, done.states, strict=True)))
-        self._table.update({_prefix(keys[place]) + name: value for place, name, value in done.parts})
-        self._touched.update(changed)
-        self._failures = 0
-        return replace(decoded, columns=groups.only(np.delete(np.arange(len(groups)), done.places)))
+        done = list[int]()
+        for some in steps.step(groups, places, clocks, lambda which: self._table.get_many([keys[at] for at in which])):
+            changed = [keys[place] for place in some.places]
+            self._table.update(dict(zip(changed, some.states, strict=True)))
+            self._table.update({_prefix(keys[place]) + name: value for place, name, value in some.parts})
+            self._touched += changed
+            self._failures = 0
+            done += some.places
+        return replace(decoded, columns=groups.only(np.delete(np.arange(len(groups)), done))) if done else decoded
 
     def _alone(self, groups: ColumnGroups, keys: Sequence[bytes], decoded: Decoded) -> Integers:
         """The places of groups that are at home here, and all that there is of their keys."""
@@ -290,7 +291,7 @@ class Processor(Generic[S]):
         else:
             self._table[name] = data
         self._wait(key, None if data is None else deadline)
-        self._touched.add(name)
+        self._touched.append(name)
         self._failures = 0
         if self._applied is not None:
             self._applied(inputs)

@@ -8,7 +8,7 @@ it anew from bytes), but reads no clock, no randomness and no I/O: everything it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -69,8 +69,8 @@ class EncodedSteps(Protocol):
         places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
-    ) -> Stepped:
-        """Step some of the groups at these places, each of another key.
+    ) -> Iterator[Stepped]:
+        """Step some of the groups at these places, each of another key, some at a time.
 
         `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the places
         of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs, no part

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns.words import Bytes
 
+T = TypeVar("T")
 Integers = NDArray[np.int64]
 
 
@@ -98,11 +99,6 @@ class ColumnGroups(Sequence[MetricColumns]):
         """What the messages of one group have in common."""
         return cast(Kind, self.kinds[self.numbers[number]])
 
-    def keys(self) -> list[bytes]:
-        """The key of each group."""
-        kinds = cast("Sequence[Kind]", self.kinds)
-        return [kinds[number].key for number in self.numbers.tolist()]
-
     def only(self, some: Integers) -> ColumnGroups:
         """Some of the groups, by their places among them."""
         return ColumnGroups(
@@ -111,21 +107,20 @@ class ColumnGroups(Sequence[MetricColumns]):
         )  # fmt: skip
 
 
-class PerKind:
-    """A whole number from 0 on for each kind, worked out when it is first asked for."""
+class PerKind(Generic[T]):
+    """What is worked out once for each kind, to have it for many groups at once."""
 
-    def __init__(self, work_out: Callable[[Kind], int]) -> None:
-        self._work_out = work_out
+    def __init__(self, work_out: Callable[[Kind], T], dtype: type) -> None:
+        self._work_out, self._dtype = work_out, dtype
         self._kinds: Sequence[Kind | None] = ()
-        self._known = np.zeros(0, np.int64)
+        self._known: NDArray[Any] = np.zeros(0, dtype)
 
-    def of(self, groups: ColumnGroups) -> Integers:
-        """The number for each group."""
+    def of(self, groups: ColumnGroups) -> NDArray[Any]:
+        """It for each group."""
         if groups.kinds is not self._kinds:  # another decoder's
-            self._kinds, self._known = groups.kinds, np.zeros(0, np.int64)
-        if (more := len(self._kinds) - len(self._known)) > 0:
-            self._known = np.append(self._known, np.full(more, -1))
-        found: Integers = self._known[groups.numbers]
-        for place in np.flatnonzero(found < 0).tolist():
-            found[place] = self._known[groups.numbers[place]] = self._work_out(groups.kind(place))
-        return found
+            self._kinds, self._known = groups.kinds, np.zeros(0, self._dtype)
+        if new := self._kinds[len(self._known) :]:
+            found: NDArray[Any] = np.zeros(len(new), self._dtype)
+            found[:] = [0 if kind is None else self._work_out(kind) for kind in new]
+            self._known = np.append(self._known, found)
+        return self._known[groups.numbers]

@@ -36,7 +36,7 @@ def test_what_pip_installs_is_what_the_lock_file_says(requirements: str) -> None
 
 def test_every_dependency_is_named_once_and_says_why() -> None:
     text = (ROOT / "pyproject.toml").read_text()
-    dependencies = re.findall(r'^  "([a-z-]+)[=<>][^"]*",(.*)$', text, re.MULTILINE)
+    dependencies = re.findall(r'^  "([a-z0-9-]+)[=<>][^"]*",(.*)$', text, re.MULTILINE)
     names = [name for name, _ in dependencies]
     assert len(names) > 10
     assert len(set(names)) == len(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
@@ -41,7 +41,7 @@ class EncodedSteps:
         self._plans = plans
         self._every: list[_Asked | None] = [None]
         self._numbers: dict[int, tuple[int, Lanes]] = {}
-        self._asked = PerKind(self._number_of)
+        self._asked = PerKind(self._number_of, np.int64)
 
     def step(
         self,
@@ -49,11 +49,11 @@ class EncodedSteps:
         places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
-    ) -> Stepped:
+    ) -> Iterator[Stepped]:
         """As the protocol says, where a group has few messages and nothing is to be said of them."""
         few = (groups.ends - groups.firsts)[places] <= MOST
         asked = np.where(few, self._asked.of(groups)[places], 0)
-        order, done = np.argsort(asked, kind="stable"), Stepped([], [], [])
+        order = np.argsort(asked, kind="stable")
         for alike in np.split(order, np.flatnonzero(np.diff(asked[order])) + 1):
             if not len(alike) or (one := self._every[asked[alike[0]]]) is None:
                 continue
@@ -61,10 +61,11 @@ class EncodedSteps:
                 some = alike[first : first + _TOGETHER]
                 which = places[some].tolist()
                 states, parts = _stepped(one, groups.only(places[some]), clocks[some], read(which))
-                done.places.extend([place for place, state in zip(which, states, strict=True) if state])
-                done.states.extend([state for state in states if state])
-                done.parts.extend([(which[number], name, value) for number, name, value in parts])
-        return done
+                yield Stepped(
+                    [place for place, state in zip(which, states, strict=True) if state],
+                    [state for state in states if state],
+                    [(which[number], name, value) for number, name, value in parts],
+                )
 
     def _number_of(self, kind: Kind) -> int:
         """Where what is asked of messages of this kind is in `_every`; 0 where the kernel is not to see them."""
