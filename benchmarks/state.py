@@ -30,6 +30,7 @@ CASES = (
     Case("window 5,000", 5_000, MODELS, 5_000),
     Case("window 50,000", 50_000, MODELS, 50_000),
     Case("100 models", 500, 100, 100),
+    Case("100 models, Zipf", 500, 100, 100, zipf),
     Case("10,000 models", 500, 10_000, 100),
     Case("10,000 models, Zipf", 500, 10_000, 100, zipf),
     Case("100,000 models", 500, 100_000, 100),
