@@ -75,8 +75,7 @@ class Processor(Generic[S]):
         self._queue: list[tuple[int, str]] = []
         self._given_up: dict[str, int] = {}
         self._touched: list[bytes] = []
-        self._homes = PerKind(lambda kind: partition_of(kind.model_name, partitions), np.int64)
-        self._names = PerKind(lambda kind: kind.key, np.object_)
+        self._is_at_home = PerKind(lambda kind: partition_of(kind.model_name, partitions) == partition, np.bool_)
         self._open()
 
     def _open(self) -> None:
@@ -145,7 +144,7 @@ class Processor(Generic[S]):
         steps, groups = self._stage.encoded_steps, decoded.columns
         if steps is None or self._applied is not None or not isinstance(groups, ColumnGroups) or len(groups) < FEW_KEYS:
             return decoded
-        keys = self._names.of(groups).tolist()
+        keys = groups.keys()
         places = self._alone(groups, keys, decoded)
         clocks = self._clocks_at(groups.places[groups.ends[places] - 1], decoded)
         done = list[int]()
@@ -160,7 +159,7 @@ class Processor(Generic[S]):
 
     def _alone(self, groups: ColumnGroups, keys: Sequence[bytes], decoded: Decoded) -> Integers:
         """The places of groups that are at home here, and all that there is of their keys."""
-        at_home = np.flatnonzero(self._homes.of(groups) == self._partition)
+        at_home = np.flatnonzero(self._is_at_home.of(groups))
         others = {name.encode() for name in self._given_up}
         others.update([message.model_name.encode() for message in decoded.messages])
         if len(set(keys)) < len(keys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
@@ -57,18 +57,32 @@ class MetricColumns:
         return replace(part, places=part.places - begin)
 
 
+class Kinds(list[Kind | None]):
+    """All kinds that one decoder knows, by their numbers, which stay; None: messages that are decoded one by one."""
+
+    def __init__(self, kinds: Iterable[Kind | None] = ()) -> None:
+        super().__init__(kinds)
+        self._keys: NDArray[Any] = np.zeros(0, np.object_)
+
+    @property
+    def keys(self) -> NDArray[Any]:
+        """The key of each. To look at each kind for its key would cost a large fleet more than all else here."""
+        if new := self[len(self._keys) :]:
+            self._keys = np.append(self._keys, np.array([kind and kind.key for kind in new], np.object_))
+        return self._keys
+
+
 class ColumnGroups(Sequence[MetricColumns]):
     """The messages of a batch by kind, made into `MetricColumns` where somebody looks: there may be many kinds.
 
     Group n is of the kind `kinds[numbers[n]]`: columns from `firsts[n]` to before `ends[n]` of `places`, `times` and
-    `values`, whose rows are as many as any kind has metrics, and more. `kinds` are all that one decoder knows, by their
-    numbers, which stay; None: messages that are decoded one by one. `texts`, from `texts_at[n]` on, has the names of
+    `values`, whose rows are as many as any kind has metrics, and more. `texts`, from `texts_at[n]` on, has the names of
     group n's kind, as `schemas.columns.kinds.put_key` writes them.
     """
 
     def __init__(
         self,
-        kinds: Sequence[Kind | None],
+        kinds: Kinds,
         numbers: Integers,
         texts: Bytes,
         texts_at: Integers,
@@ -99,6 +113,11 @@ class ColumnGroups(Sequence[MetricColumns]):
         """What the messages of one group have in common."""
         return cast(Kind, self.kinds[self.numbers[number]])
 
+    def keys(self) -> list[bytes]:
+        """The key of each group."""
+        keys: list[bytes] = self.kinds.keys[self.numbers].tolist()
+        return keys
+
     def only(self, some: Integers) -> ColumnGroups:
         """Some of the groups, by their places among them."""
         return ColumnGroups(
@@ -120,7 +139,6 @@ class PerKind(Generic[T]):
         if groups.kinds is not self._kinds:  # another decoder's
             self._kinds, self._known = groups.kinds, np.zeros(0, self._dtype)
         if new := self._kinds[len(self._known) :]:
-            found: NDArray[Any] = np.zeros(len(new), self._dtype)
-            found[:] = [0 if kind is None else self._work_out(kind) for kind in new]
-            self._known = np.append(self._known, found)
+            found = [0 if kind is None else self._work_out(kind) for kind in new]
+            self._known = np.append(self._known, np.array(found, self._dtype))
         return self._known[groups.numbers]

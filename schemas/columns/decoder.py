@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.columns.columns import ColumnGroups, Integers, Kind
+from schemas.columns.columns import ColumnGroups, Integers, Kind, Kinds
 from schemas.columns.kinds import MOST_BYTES, gather, no_notes, place_again, scan_messages
 from schemas.columns.numbers import Doubles
 from schemas.columns.packed import PADDING, PackedValues
@@ -48,7 +48,7 @@ class ColumnDecoder:
     def __init__(self, parse: Callable[[bytes], Any]) -> None:
         """`parse` is shown the first message of each kind: whether its names will do is for the schema to say."""
         self._parse = parse
-        self._kinds: list[Kind | None] = []
+        self._kinds = Kinds()
         self._metrics: dict[tuple[str, ...], tuple[str, ...]] = {}  # each once: a fleet's kinds have the same ones
         self._slots, self._hashes, self._begins, self._keys, self._counts, self._refused = _room_for(_FIRST_KINDS)
         self._used = np.zeros(1, np.int64)

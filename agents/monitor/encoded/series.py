@@ -265,11 +265,15 @@ def _is_calm(
         std = math.sqrt(deviations / (count - 1)) if deviations > 0.0 else 0.0
         if asked[HAS_MINIMUM] and (mean if asked[OF_MEAN] else value) < limits[MINIMUM]:
             return False
-        if asked[HAS_DETECTOR] and (
-            (not is_ok and count >= asked[MIN_SAMPLES]) or _fires(value, count, mean, std, asked, limits)
-        ):
+        if asked[HAS_DETECTOR] and _speaks(is_ok, value, count, mean, std, asked, limits):
             return False
     return True
+
+
+@inlined
+def _speaks(is_ok: bool, value: float, count: int, mean: float, std: float, asked: Whole, limits: Doubles) -> bool:
+    """Whether a detector has warmed up with this value, or says something of it."""
+    return (not is_ok and count >= asked[MIN_SAMPLES]) or _fires(value, count, mean, std, asked, limits)
 
 
 @inlined

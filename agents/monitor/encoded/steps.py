@@ -15,7 +15,7 @@ from agents.monitor.encoded.msgpack import MARGIN
 from agents.monitor.encoded.series import ASKED, LIMITS, MOST, NAME_BYTES, PLACES, SEAL_BYTES, SUMS, Whole
 from agents.monitor.encoded.states import step_states
 from agents.monitor.plan import Lanes, Plan, Plans
-from schemas.columns.columns import ColumnGroups, Integers, Kind, PerKind
+from schemas.columns.columns import ColumnGroups, Integers, Kind, Kinds, PerKind
 from schemas.columns.words import Bytes
 from schemas.kernel import with_others
 from streams.stage import Stepped
@@ -161,4 +161,4 @@ def load() -> None:
     """Have the kernel from now on. Needs numba."""
     none, text = np.zeros(0, np.int64), np.zeros(0, np.uint8)
     if asked := _Asked.of(Lanes((), ())):
-        _stepped(asked, ColumnGroups([], none, text, none, none, none, none, none, np.zeros((0, 0))), none, [])
+        _stepped(asked, ColumnGroups(Kinds(), none, text, none, none, none, none, none, np.zeros((0, 0))), none, [])
