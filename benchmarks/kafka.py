@@ -98,10 +98,21 @@ class Kafka:
 
     def committed(self, group: str, topic: str, partitions: int = PARTITIONS) -> int:
         """The sum of a group's committed offsets of a topic."""
+        return sum(max(place.offset, 0) for place in self._committed(group, topic, partitions))
+
+    def forget(self, group: str, topic: str) -> None:
+        """Delete the records of a topic that a group has committed: whole files of them go from the broker's disk."""
+        ends = [place for place in self._committed(group, topic, PARTITIONS) if place.offset > 0]
+        admin = self._admin()  # kept while its answers are awaited
+        for done in admin.delete_records(ends).values() if ends else ():
+            done.result(_TIMEOUT)
+
+    def _committed(self, group: str, topic: str, partitions: int) -> list[TopicPartition]:
         wanted = [TopicPartition(topic, number) for number in range(partitions)]
         admin = self._admin()  # kept while its answer is awaited
         (answer,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)]).values()
-        return sum(max(place.offset, 0) for place in answer.result(_TIMEOUT).topic_partitions)
+        places: list[TopicPartition] = answer.result(_TIMEOUT).topic_partitions
+        return places
 
     def clean(self) -> None:
         """Delete this run's topics and groups. What is in use or gone already is left."""

@@ -43,7 +43,7 @@ _DOUBLES: Final = [struct.Struct(f"<{count}d") for count in range(PANE + 1)]
 _NOTHING: Final = list[tuple[float, float]]()
 _PAIR: Final = struct.Struct("<dd")
 #: Where the sums of what follows each pane of the former block are kept.
-_FOLLOWING: Final = b"f"
+FOLLOWING: Final = b"f"
 
 
 class WindowHead(msgspec.Struct, array_like=True, gc=False):
@@ -219,13 +219,13 @@ def load_trailing(head: WindowHead, panes: Parts) -> None:
 
 def following(panes: Parts, number: int) -> tuple[float, float]:
     """Sums of deviations, and of their squares, over what follows a pane of the former block in it."""
-    total, squares = _PAIR.unpack_from(panes[_FOLLOWING], number * _PAIR.size)
+    total, squares = _PAIR.unpack_from(panes[FOLLOWING], number * _PAIR.size)
     return total, squares
 
 
 def keep_following(panes: Parts, sums: Floats) -> None:
     """Keep what `following` gives for each pane of the block that has ended: two rows."""
-    panes[_FOLLOWING] = sums.T.astype("<f8", copy=False).tobytes()
+    panes[FOLLOWING] = sums.T.astype("<f8", copy=False).tobytes()
 
 
 def load(head: WindowHead, block: int, first: int, end: int, panes: Parts) -> Floats:
@@ -254,7 +254,7 @@ def discard(head: WindowHead, panes: Parts) -> None:
     for block in (0, 1):
         for number in range(panes_of(head.size)):
             panes.discard(_slot(head.size, block, number))
-    panes.discard(_FOLLOWING)
+    panes.discard(FOLLOWING)
 
 
 def _slot(size: int, block: int, number: int) -> bytes:

@@ -147,8 +147,14 @@ class Processor(Generic[S]):
         keys = groups.keys()
         places = self._alone(groups, keys, decoded)
         clocks = self._clocks_at(groups.places[groups.ends[places] - 1], decoded)
-        done = list[int]()
-        for some in steps.step(groups, places, clocks, lambda which: self._table.get_many([keys[at] for at in which])):
+        done, get_many = list[int](), self._table.get_many
+        for some in steps.step(
+            groups,
+            places,
+            clocks,
+            lambda which: get_many([keys[at] for at in which]),
+            lambda which: get_many([_prefix(keys[at]) + name for at, name in which]),
+        ):
             changed = [keys[place] for place in some.places]
             self._table.update(dict(zip(changed, some.states, strict=True)))
             self._table.update({_prefix(keys[place]) + name: value for place, name, value in some.parts})

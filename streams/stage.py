@@ -69,12 +69,14 @@ class EncodedSteps(Protocol):
         places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
+        read_parts: Callable[[Sequence[tuple[int, bytes]]], Sequence[bytes | None]],
     ) -> Iterator[Stepped]:
         """Step some of the groups at these places, each of another key, some at a time.
 
         `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the places
-        of their groups. What is given must be what `step` and `encode_state` give, where there are no outputs, no part
-        is read or deleted, and no deadline is earlier than before. All others get a step of their own.
+        of their groups; `read_parts`: parts of them, by such a place and the part's name. What is given must be what
+        `step` and `encode_state` give, where there are no outputs, no part is deleted, and no deadline is earlier than
+        before. All others get a step of their own.
         """
         ...
 

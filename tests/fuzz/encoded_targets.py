@@ -41,13 +41,14 @@ _SETTINGS = Settings(
 )
 
 #: Records after which a model's state is damaged: windows that warm up, are full, and have several panes.
-_AFTER = (3, 12, 38, 61, 90, 140, 167, 250, 333)
+_AFTER = (3, 12, 38, 61, 90, 140, 167, 212, 250, 275, 333)
 
 
 class Given(NamedTuple):
-    """States by the names of their models, and the records that come."""
+    """States by the names of their models, their parts by keys of the table, and the records that come."""
 
     states: dict[bytes, bytes]
+    parts: dict[bytes, bytes]
     records: list[StoredRecord]
 
 
@@ -89,7 +90,10 @@ def _states_target(draw: random.Random) -> Target:
     def some() -> Given:
         fleet, most = Fleet(draw.randrange(2**32), 0.01), draw.choice((1, 1, 2, 5))
         records = [fleet.record(model) for model in range(MODELS) for _ in range(draw.randint(1, most))]
-        return Given({key: damaged(draw.choice(states)) for key, states in written.items()}, records)
+        kept = {key: draw.choice(versions) for key, versions in written.items()}
+        states = {key: damaged(state) for key, (state, _) in kept.items()}
+        parts = {name: value for _, own in kept.values() for name, value in own.items() if draw.random() < 0.98}
+        return Given(states, {n: v if draw.random() < 0.95 else mutator.packed(v) for n, v in parts.items()}, records)
 
     def check(given: Given) -> bool:
         steps.taken = 0
@@ -100,19 +104,21 @@ def _states_target(draw: random.Random) -> Target:
         return steps.taken > 0
 
     # Compiles, or loads what was compiled before: no input is to be blamed for that.
-    check(Given({key: states[0] for key, states in written.items()}, [*map(Fleet(3, 0.0).record, range(MODELS))]))
+    states = {key: versions[0][0] for key, versions in written.items()}
+    check(Given(states, {}, [*map(Fleet(3, 0.0).record, range(MODELS))]))
     return Target("state encoded", some, check)
 
 
 @cache
-def _written() -> dict[bytes, list[bytes]]:
+def _written() -> dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]]:
+    """Of each model its states one after the other, each with its parts."""
     fleet, table, stage = Fleet(3, 0.0), MemoryTable(), MonitorStage(_SETTINGS)
-    found = defaultdict[bytes, list[bytes]](list)
+    found = defaultdict[bytes, list[tuple[bytes, dict[bytes, bytes]]]](list)
     for begin, end in pairwise((0, *_AFTER)):
         records = [fleet.record(model) for model in range(MODELS) for _ in range(begin, end)]
         Processor(stage, 0, 1, table).process(records)
         for key, state in _models(table).items():
-            found[key].append(state)
+            found[key].append((state, dict(table.scan(key + b"\0"))))
     return found
 
 
@@ -121,7 +127,7 @@ def _models(table: MemoryTable) -> dict[bytes, bytes]:
 
 
 def _stepped(stage: MonitorStage, given: Given) -> Left:
-    table = MemoryTable({**given.states, CLOCK_KEY: b"700", FORMAT_KEY: TABLE_FORMAT})
+    table = MemoryTable({**given.states, **given.parts, CLOCK_KEY: b"700", FORMAT_KEY: TABLE_FORMAT})
     said = defaultdict[str | bytes | None, list[Output | Forward]](list)
     for output in Processor(stage, 0, 1, table).process(given.records):
         said[output.key].append(output)

@@ -55,8 +55,8 @@ class Counting(EncodedSteps):
 
     taken = 0
 
-    def step(self, groups: ColumnGroups, places: Integers, clocks: Integers, read: Read) -> Any:
-        for some in super().step(groups, places, clocks, read):
+    def step(self, groups: ColumnGroups, places: Integers, clocks: Integers, read: Read, read_parts: Any) -> Any:
+        for some in super().step(groups, places, clocks, read, read_parts):
             self.taken += len(some.places)
             yield some
 
@@ -182,5 +182,6 @@ def test_a_damaged_state_does_no_harm(flips: list[tuple[float, int]], cut: float
     groups, left = stage.decode_columns([fleet.record(0).value]) or (None, [])
     assert isinstance(groups, ColumnGroups)
     assert not left
-    for some in steps.step(groups, np.zeros(1, np.int64), np.zeros(1, np.int64), lambda _: [bytes(damaged)]):
+    first = np.zeros(1, np.int64)
+    for some in steps.step(groups, first, first, lambda _: [bytes(damaged)], lambda which: [None for _ in which]):
         assert all(len(state) <= len(damaged) + 8 * len(groups.places) + 200 for state in some.states)

@@ -107,7 +107,6 @@ LEFT = {
     "another version seen last": Case(change=of_model(last_version="2")),
     "another version before": Case(change=lambda state: state.versions.insert(0, Version("0"))),
     "a block that ends": Case(KEPT, begun=498, count=3),
-    "what leaves the window next is in another pane": Case(z_score(800), begun=864 + PANE - 2),
     "what leaves the window is not at hand": Case(change=of_window(trailing=b"")),
     "nor is it of a pane that begins": Case(z_score(800), begun=864 + PANE - 1, change=of_window(trailing=b"")),
     "fewer values to leave the window than come": Case(
@@ -142,6 +141,13 @@ TAKEN = {
     "an outlier while there are few values": Case(z_score(threshold=1.0), begun=3, sent={"accuracy": 0.2}),
     "a pane of a window that is not full": Case(z_score(200), begun=PANE - 3, count=5),
     "a pane of a full window": Case(z_score(800), begun=864 + PANE - 1, count=5),
+    "another pane that is to leave next": Case(z_score(800), begun=864 + PANE - 2),
+    "another pane from which values leave": Case(z_score(800), begun=864 + PANE - 5, count=30),
+    "another pane, and most of it": Case(z_score(800), begun=864 + PANE - 2, count=MOST),
+    "the last pane of a block": Case(z_score(200), begun=200 + 3 * PANE - 4, count=5),
+    "another pane, and no more before the block ends": Case(z_score(200), begun=200 + 3 * PANE - 4, count=11),
+    "nothing that is to leave before the block ends": Case(z_score(200), begun=395, count=4),
+    "a block that ends with a pane": Case(z_score(2 * PANE), begun=4 * PANE - 8, count=7),
     "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
     "an older time": Case(sent={"timestamp": 1.6e9}),
     "a series that is measured no more": Case(KEPT, change=of_window(trailing=bytes(8 * PANE))),
@@ -173,6 +179,29 @@ def taken(case: Case) -> int:
     assert encoded == decoded
     assert set(one.take_touched()) == set(other.take_touched())
     return steps.taken
+
+
+NO_PANES: list[bytes | None] = [None, b"", bytes(7), bytes(8 * PANE + 8), bytes(8)]
+NO_SUMS: list[bytes | None] = [None, b"", bytes(7), bytes(8)]
+
+
+@pytest.mark.parametrize(
+    ("which", "damaged"), [*(("pane", each) for each in NO_PANES), *(("sums", each) for each in NO_SUMS)]
+)
+def test_a_pane_that_is_damaged_is_left(which: str, damaged: bytes | None) -> None:
+    asked, fleet, encoded = z_score(200), Fleet(11, 0.0), MemoryTable()
+    Processor(MonitorStage(asked), 0, 1, encoded).process(messages(fleet, 200 + PANE - 4))
+    for name in [name for name in encoded if b"\0" in name[1:] and name.endswith(b"f") == (which == "sums")]:
+        if damaged is None:
+            del encoded[name]
+        else:
+            encoded[name] = damaged
+    decoded, batch, (stage, steps) = MemoryTable(encoded), messages(fleet, 9), stage_of(asked)
+    assert Processor(stage, 0, 1, encoded).process(batch) == Processor(MonitorStage(asked), 0, 1, decoded).process(
+        batch
+    )
+    assert encoded == decoded
+    assert not steps.taken
 
 
 @pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)

@@ -58,13 +58,20 @@ ASKED, LIMITS = 12, 2
 #: Where a series' parts are that matter: fields of its window's head, and its own.
 _SIZE, _PUSHED, _LEVEL, _OPEN, _TRAILING, _AFTER, _NUMBER, WATCHED, _PHASE, _TIMES, _END = range(11)
 
-#: Up to where a state has been written anew, where its number of messages is, and how many panes have been sealed.
-WRITTEN, COUNTED, SEALED = 11, 12, 13
-PLACES: Final = 14
+#: Up to where a state has been written anew, where its number of messages is, how many panes have been sealed, and how
+#: many are to be read.
+WRITTEN, COUNTED, SEALED, WANTED = range(11, 15)
+PLACES: Final = 15
 
-#: Sums that are worked with: those of the block, then those of what follows a value in the former block.
-_TOTAL, _SQUARES, _REST, _REST_SQUARES = 0, 1, 2, 2 + MOST
-SUMS: Final = 2 + 2 * MOST
+#: Of a pane that is to be read: the numbers of its state among those given, of its lane, of its series and of its slot,
+#: and its place in its block. `UNREAD` is the answer where one is.
+OWNER, LANE, SERIES, SLOT, PLACE = range(5)
+WANTS: Final = 5
+UNREAD: Final = -2
+
+#: Sums that are worked with: those of the block, then of the former one what follows a pane, and what follows a value.
+_TOTAL, _SQUARES, _AFTER_TOTAL, _AFTER_SQUARES, _REST, _REST_SQUARES = 0, 1, 2, 3, 4, 4 + MOST
+SUMS: Final = 4 + 2 * MOST
 
 _SERIES: Final = 0x90 + len(Series.__struct_fields__)
 _HEAD: Final = 0x90 + len(WindowHead.__struct_fields__)
@@ -123,10 +130,14 @@ def is_value(text: Bytes, at: int, end: int, other: Bytes, first: int, last: int
 
 @bare
 def step_series(
-    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, times: Whole, sealed: Bytes, out: Bytes,
-    at: int, words: Words, doubles: Doubles, sums: Doubles,
+    text: Bytes, places: Whole, asked: Whole, limits: Doubles, values: Doubles, times: Whole, panes: Bytes, pane: Whole,
+    sealed: Bytes, wanted: Any, out: Bytes, at: int, words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
-    """Write all that is not yet up to and into this series, with the values taken in; −1 where more is to be done."""
+    """Write all that is not yet up to and into this series, with the values taken in; −1 where more is to be done.
+
+    Where another pane is to leave it next, `panes` has it from the first number of `pane` to before the second, and
+    then the sums of what follows it. Where the second is 0 it does not: the answer is `UNREAD`, with a row in `wanted`.
+    """
     size, pushed, count = count_at(text, places[_SIZE]), count_at(text, places[_PUSHED]), len(values)
     # What is watched tells the size, but a damaged state may have another: 0, by which nothing can be divided.
     if size != asked[SIZE] or count > size - 1 - pushed % size or pushed % size == 0:
@@ -137,10 +148,13 @@ def step_series(
     if opened != pushed % size % PANE * _BYTES or count_at(text, places[_NUMBER]) >> 32:
         return -1  # damaged: no part has such a name
     level = double_at(text, places[_LEVEL], words, doubles)
+    turn = _turn(size, pushed, count) if asked[IS_MEASURED] else 0
+    if turn and not pane[1]:
+        return _want(text, places, size, pushed, turn, wanted)
     if not asked[IS_MEASURED]:
         _add(values, level, sums)
-    elif _turns(size, pushed, count) or not _is_calm(
-        text, places, size, pushed, level, asked, limits, values, words, doubles, sums
+    elif not _is_calm(
+        text, places, size, pushed, level, asked, limits, values, turn, panes, pane, words, doubles, sums
     ):
         return -1
     at = copy(text, places[WRITTEN], places[_PUSHED], out, at)
@@ -156,6 +170,10 @@ def step_series(
     at = put_values(text, places[_TRAILING] - opened, places[_TRAILING], values[first:], out, at, words, doubles)
     if asked[IS_MEASURED]:
         places[WRITTEN] = places[_TRAILING]
+        if turn or (pushed >= size and (pushed + count + 1) % size == 0):
+            last = 0 if (pushed + count + 1) % size == 0 else pane[1]
+            at = _put_trailing(panes, pane[0], last, out, at, words, doubles)
+            places[WRITTEN] = places[_AFTER] + 2 * BYTES_OF_DOUBLE
         return _put_times(text, places, size, pushed, times, out, at)
     places[WRITTEN] = places[_AFTER]
     return put_bytes_header(out, at, 0)
@@ -194,10 +212,33 @@ def _seal(
 
 
 @inlined
-def _turns(size: int, pushed: int, count: int) -> bool:
-    """Whether of a full window another pane is to leave next, which is to be read."""
+def _turn(size: int, pushed: int, count: int) -> int:
+    """After how many of the values another pane of a full window is to leave next, and must be read; 0: after none."""
     place = pushed % size
-    return pushed >= size and (count >= (PANE - 1 - place % PANE or PANE) or place + count + 1 == size)
+    turn = PANE - 1 - place % PANE
+    return turn if pushed >= size and 0 < turn <= count and place + turn + 1 < size else 0
+
+
+@bare
+def _want(text: Bytes, places: Whole, size: int, pushed: int, turn: int, wanted: Any) -> int:
+    """Ask for that pane: `streams.panes.load_trailing`."""
+    row, number = places[WANTED], (pushed % size + turn + 1) // PANE
+    wanted[row, SERIES] = count_at(text, places[_NUMBER])
+    wanted[row, SLOT] = (pushed // size - 1) % 2 * -(-size // PANE) + number
+    wanted[row, PLACE] = number
+    places[WANTED] += 1
+    return UNREAD
+
+
+@bare
+def _put_trailing(panes: Bytes, begin: int, end: int, out: Bytes, at: int, words: Words, doubles: Doubles) -> int:
+    """Write the pane that is to leave next and the sums of what follows it; nothing of them where `end` is 0."""
+    if not end:
+        at = put_bytes_header(out, at, 0)
+        return put_double(out, put_double(out, at, 0.0, words, doubles), 0.0, words, doubles)
+    at = copy(panes, begin, end, out, put_bytes_header(out, at, end - begin))
+    at = put_double(out, at, little_endian_at(panes, end, words, doubles), words, doubles)
+    return put_double(out, at, little_endian_at(panes, end + _BYTES, words, doubles), words, doubles)
 
 
 @bare
@@ -231,7 +272,7 @@ def _put_times(text: Bytes, places: Whole, size: int, begin: int, times: Whole, 
 @bare
 def _is_calm(
     text: Bytes, places: Whole, size: int, pushed: int, level: float, asked: Whole, limits: Doubles, values: Doubles,
-    words: Words, doubles: Doubles, sums: Doubles,
+    turn: int, panes: Bytes, pane: Whole, words: Words, doubles: Doubles, sums: Doubles,
 ) -> bool:  # fmt: skip
     """Whether nothing is to be said of any value; then `sums` has them. As `WindowHead.measure` and `quick._calm`."""
     is_ok = is_value(text, places[_PHASE], places[_END], _OK, 0, len(_OK))
@@ -240,7 +281,9 @@ def _is_calm(
         return False
     is_full, count = pushed >= size, pushed % size
     if is_full:
-        if not _read_rest(text, places, (count + 1) % PANE, level, len(values), words, doubles, sums):
+        if not _read_rests(
+            text, places, (count + 1) % PANE, level, len(values), turn, panes, pane, words, doubles, sums
+        ):
             return False
         count = size
     elif places[_AFTER] != bytes_at(text, places[_TRAILING], places[_END]):
@@ -287,19 +330,36 @@ def _fires(value: float, count: int, mean: float, std: float, asked: Whole, limi
 
 
 @bare
-def _read_rest(
-    text: Bytes, places: Whole, first: int, level: float, count: int, words: Words, doubles: Doubles, sums: Doubles
-) -> bool:
-    """Sums over what shares the window with each value to come, as `WindowHead._suffixes`; false if it is not there."""
-    begin = bytes_at(text, places[_TRAILING], places[_END])
-    values = (places[_AFTER] - begin) // _BYTES - first
-    if values < 0 or values < count - 1 or places[_AFTER] == begin:
+def _read_rests(
+    text: Bytes, places: Whole, first: int, level: float, count: int, turn: int, panes: Bytes, pane: Whole,
+    words: Words, doubles: Doubles, sums: Doubles,
+) -> bool:  # fmt: skip
+    """Sums over what shares the window with each value to come, before and after the turn; false if it is not there."""
+    begin, end = bytes_at(text, places[_TRAILING], places[_END]), places[_AFTER]
+    sums[_AFTER_TOTAL] = double_at(text, end, words, doubles)
+    sums[_AFTER_SQUARES] = double_at(text, end + BYTES_OF_DOUBLE, words, doubles)
+    if not _read_rest(text, begin, end, first, level, 0, turn if turn else count, words, doubles, sums):
         return False
-    total = double_at(text, places[_AFTER], words, doubles)
-    squares = double_at(text, places[_AFTER] + BYTES_OF_DOUBLE, words, doubles)
+    if not turn or turn == count:
+        return True
+    sums[_AFTER_TOTAL] = little_endian_at(panes, pane[1], words, doubles)
+    sums[_AFTER_SQUARES] = little_endian_at(panes, pane[1] + _BYTES, words, doubles)
+    return _read_rest(panes, pane[0], pane[1], 0, level, turn, count - turn, words, doubles, sums)
+
+
+@bare
+def _read_rest(
+    text: Bytes, begin: int, end: int, first: int, level: float, number: int, count: int, words: Words,
+    doubles: Doubles, sums: Doubles,
+) -> bool:  # fmt: skip
+    """Of one pane, from its value `first` on, for `count` values from a number on: as `WindowHead._suffixes`."""
+    values = (end - begin) // _BYTES - first
+    if values < 0 or values < count - 1 or begin == end:
+        return False
+    total, squares = sums[_AFTER_TOTAL], sums[_AFTER_SQUARES]
     for at in range(values - 1, -2, -1):
         if at + 1 < count:
-            sums[_REST + at + 1], sums[_REST_SQUARES + at + 1] = total, squares
+            sums[_REST + number + at + 1], sums[_REST_SQUARES + number + at + 1] = total, squares
         if at >= 0:
             deviation = little_endian_at(text, begin + (first + at) * _BYTES, words, doubles) - level
             total += deviation

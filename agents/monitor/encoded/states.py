@@ -21,9 +21,13 @@ from agents.monitor.encoded.msgpack import (
 )
 from agents.monitor.encoded.series import (
     COUNTED,
+    LANE,
     NAME_AT,
     NAME_END,
+    OWNER,
     SEALED,
+    UNREAD,
+    WANTED,
     WATCHED,
     WATCHED_AT,
     WATCHED_END,
@@ -50,41 +54,49 @@ _METRICS = np.frombuffer(b"metrics", np.uint8)
 @unlocked
 def step_states(
     text: Bytes, ends: Whole, texts: Bytes, texts_at: Whole, firsts: Whole, lasts: Whole, times: Whole, clocks: Whole,
-    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, sealed: Bytes, owners: Whole,
-    out: Bytes, out_ends: Whole, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, read: Bytes, spans: Any, sealed: Bytes,
+    owners: Whole, wanted: Any, out: Bytes, out_ends: Whole, places: Whole, words: Words, doubles: Doubles,
+    sums: Doubles,
 ) -> int:  # fmt: skip
-    """Write each state with its messages taken in; nothing for one that is to have a step of its own.
+    """Write each state with its messages taken in; nothing for one that is to have a step of its own, or other panes.
 
     Returns how many panes are full: `sealed` gets them, with their names, and `owners` the numbers of their states.
+    `wanted` gets the panes without which some cannot be done, as many as `places` says then; who has read them gives
+    them in `read`, and in `spans`, for each state and lane, where one begins and ends (`step_series`).
+
     States are in `text` one after the other up to their `ends`. Of each the messages are of the kind that `texts_at`
     has in `texts` (`ColumnGroups`), and columns of `values`, a row for each lane, and of `times`, from one of `firsts`
     to before one of `lasts`; `clocks` has the tick clock at the last. What is asked of each lane is a row of `lanes`
     and of `limits`, with texts in `names` and `watched`. `out_ends`: where each that is written ends in `out`, which is
     where the former ends for one that is not. The rest is for the kernel to work with.
     """
-    begin = written = panes = 0
+    begin = written = panes = wants = 0
     for number in range(len(ends)):
-        places[SEALED] = panes
+        places[SEALED], places[WANTED] = panes, wants
         at = _step(
             text, begin, ends[number], texts, past_text(texts, texts_at[number] + 2), firsts[number], lasts[number],
-            times, clocks[number], names, watched, lanes, limits, values, sealed, out, written, places, words, doubles,
-            sums,
+            times, clocks[number], names, watched, lanes, limits, values, read, spans[number], sealed, wanted, out,
+            written, places, words, doubles, sums,
         )  # fmt: skip
         begin = ends[number]
+        if at == UNREAD:
+            wanted[wants : places[WANTED], OWNER] = number
+            wants = places[WANTED]
         if at >= 0:
             owners[panes : places[SEALED]] = number
             panes, written = places[SEALED], at
         out_ends[number] = written
+    places[WANTED] = wants
     return panes
 
 
 @bare
 def _step(
     text: Bytes, begin: int, end: int, texts: Bytes, version: int, first: int, last: int, times: Whole, clock: int,
-    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, sealed: Bytes, out: Bytes, written: int,
-    places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, read: Bytes, spans: Any, sealed: Bytes,
+    wanted: Any, out: Bytes, written: int, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
-    """Write one state; past it, or −1."""
+    """Write one state; past it, or −1, or `UNREAD`."""
     name = _name_at(text, begin, end)
     series = after_text(text, name, end)
     if series < 0 or not is_value(text, name, end, texts, version, past_text(texts, version) - 1):
@@ -92,7 +104,7 @@ def _step(
     at = after_map_header(text, series, end)
     if at < 0:
         return -1
-    places[WRITTEN] = begin
+    places[WRITTEN], wants = begin, places[WANTED]
     done = taken = 0
     for _ in range(length_at(text, series)):
         metric, at = at, after_text(text, at, end)
@@ -107,15 +119,21 @@ def _step(
         taken |= 1 << lane
         if not is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END]):
             return -1
-        written = step_series(
-            text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], sealed, out, written,
-            words, doubles, sums,
+        past = step_series(
+            text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], read, spans[lane],
+            sealed, wanted, out, written, words, doubles, sums,
         )  # fmt: skip
-        if written < 0:
+        if past == UNREAD:
+            wanted[places[WANTED] - 1, LANE] = lane
+        elif past < 0:
             return -1
+        else:
+            written = past
         done += 1
     if done != len(lanes):
         return -1
+    if places[WANTED] > wants:
+        return UNREAD
     return _write_rest(text, at, end, name, times[first:last], clock, out, written, places)
 
 

@@ -5,23 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.drift.z_score import ZScore
 from agents.monitor.encoded.msgpack import MARGIN
-from agents.monitor.encoded.series import ASKED, LIMITS, MOST, NAME_BYTES, PLACES, SEAL_BYTES, SUMS, Whole
+from agents.monitor.encoded.panes import Panes, ReadParts
+from agents.monitor.encoded.series import (
+    ASKED,
+    LIMITS,
+    MOST,
+    NAME_BYTES,
+    OWNER,
+    PLACES,
+    SEAL_BYTES,
+    SUMS,
+    WANTED,
+    WANTS,
+    Whole,
+)
 from agents.monitor.encoded.states import step_states
 from agents.monitor.plan import Lanes, Plan, Plans
 from schemas.columns.columns import ColumnGroups, Integers, Kind, Kinds, PerKind
 from schemas.columns.words import Bytes
 from schemas.kernel import with_others
+from streams.panes import PANE
 from streams.stage import Stepped
 from streams.windows import Floats
 
-#: What a state grows by at most, beside values, times and names: longer numbers and headers, of each lane and in all.
+#: What a state grows by at most, beside panes, values, times and names: longer numbers and headers, by lane and in all.
 _LANE_GROWS: Final = 24
 _STATE_GROWS: Final = 48
 
@@ -49,6 +63,7 @@ class EncodedSteps:
         places: Integers,
         clocks: Integers,
         read: Callable[[Sequence[int]], Sequence[bytes | None]],
+        read_parts: ReadParts,
     ) -> Iterator[Stepped]:
         """As the protocol says, where a group has few messages and nothing is to be said of them."""
         few = (groups.ends - groups.firsts)[places] <= MOST
@@ -59,13 +74,16 @@ class EncodedSteps:
                 continue
             for first in range(0, len(alike), _TOGETHER):
                 some = alike[first : first + _TOGETHER]
-                which = places[some].tolist()
-                states, parts = _stepped(one, groups.only(places[some]), clocks[some], read(which))
-                yield Stepped(
-                    [place for place, state in zip(which, states, strict=True) if state],
-                    [state for state in states if state],
-                    [(which[number], name, value) for number, name, value in parts],
-                )
+                which, clock = places[some], clocks[some]
+                states = read(which.tolist())
+                done = _stepped(one, groups.only(which), clock, states, Panes.none(len(some), len(one.numbers)))
+                yield done.of(which.tolist())
+                if len(done.wanted):
+                    again = np.unique(done.wanted[:, OWNER])
+                    panes = Panes.read(done.wanted, which.tolist(), len(one.numbers), read_parts)
+                    states = [states[number] for number in again.tolist()]
+                    done = _stepped(one, groups.only(which[again]), clock[again], states, panes)
+                    yield done.of(which[again].tolist())
 
     def _number_of(self, kind: Kind) -> int:
         """Where what is asked of messages of this kind is in `_every`; 0 where the kernel is not to see them."""
@@ -132,28 +150,45 @@ def _joined(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
     return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8), ends
 
 
-def _stepped(
-    asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None]
-) -> tuple[list[bytes], list[tuple[int, bytes, bytes]]]:
+class _Done(NamedTuple):
     """The states after the messages of one group each, and the panes that are full: of which group, its name, itself.
 
-    Of a group that is to have a step of its own, an empty state.
+    Of a group that is to have a step of its own, an empty state; so it is of one that wants panes which were not given.
     """
+
+    states: list[bytes]
+    parts: list[tuple[int, bytes, bytes]]
+    wanted: Whole
+
+    def of(self, places: Sequence[int]) -> Stepped:
+        """It for groups at these places."""
+        return Stepped(
+            [place for place, state in zip(places, self.states, strict=True) if state],
+            [state for state in self.states if state],
+            [(places[number], name, value) for number, name, value in self.parts],
+        )
+
+
+def _stepped(
+    asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None], read: Panes
+) -> _Done:
     text, ends = _joined([state or b"" for state in states])
     lanes, count, words = len(asked.numbers), len(states), np.zeros(1, np.uint64)
     # At most a state grows by this, and by the name of a version that it has in it already.
-    grows = lanes * (2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
+    grows = lanes * (8 * PANE + 2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
     out, out_ends = np.empty(2 * len(text) + grows * count, np.uint8), np.empty(count, np.int64)
     sealed, owners = np.empty(SEAL_BYTES * lanes * count, np.uint8), np.empty(lanes * count, np.int64)
+    wanted, at = np.empty((lanes * count, WANTS), np.int64), np.zeros(PLACES, np.int64)
     panes = step_states.compiled(
         text, ends, groups.texts, groups.texts_at, groups.firsts, groups.ends, groups.times, clocks, asked.names,
-        asked.watched, asked.numbers, asked.limits, groups.values, sealed, owners, out, out_ends,
-        np.zeros(PLACES, np.int64), words, words.view(np.float64), np.zeros(SUMS),
+        asked.watched, asked.numbers, asked.limits, groups.values, read.text, read.spans, sealed, owners, wanted, out,
+        out_ends, at, words, words.view(np.float64), np.zeros(SUMS),
     )  # fmt: skip
     written = out[: out_ends[-1] if count else 0].tobytes()
     rows = [row.tobytes() for row in sealed[: panes * SEAL_BYTES].reshape(panes, SEAL_BYTES)]
     parts = [(at, row[:NAME_BYTES], row[NAME_BYTES:]) for at, row in zip(owners[:panes].tolist(), rows, strict=True)]
-    return [written[begin:end] for begin, end in pairwise([0, *out_ends.tolist()])], parts
+    after = [written[begin:end] for begin, end in pairwise([0, *out_ends.tolist()])]
+    return _Done(after, parts, wanted[: at[WANTED]])
 
 
 @with_others
@@ -161,4 +196,5 @@ def load() -> None:
     """Have the kernel from now on. Needs numba."""
     none, text = np.zeros(0, np.int64), np.zeros(0, np.uint8)
     if asked := _Asked.of(Lanes((), ())):
-        _stepped(asked, ColumnGroups(Kinds(), none, text, none, none, none, none, none, np.zeros((0, 0))), none, [])
+        groups = ColumnGroups(Kinds(), none, text, none, none, none, none, none, np.zeros((0, 0)))
+        _stepped(asked, groups, none, [], Panes.none(0, 0))
