@@ -47,7 +47,7 @@ class Panes:
         for row, (pane, sums) in enumerate(zip(found, following, strict=True)):
             first = int(wanted[row, PLACE]) * _SUMS_BYTES
             own = (sums or b"")[first : first + _SUMS_BYTES]
-            if pane and len(pane) <= PANE * _BYTES and not len(pane) % _BYTES and len(own) == _SUMS_BYTES:
+            if pane and len(pane) <= PANE * _BYTES and len(own) == _SUMS_BYTES:
                 panes.spans[states[row], wanted[row, LANE]] = end, end + len(pane)
                 text += (pane, own)
                 end += len(pane) + _SUMS_BYTES
