@@ -137,5 +137,6 @@ def internal_batch(begin: int, end: int) -> Batch:
 async def fake_restore(kafka: FakeKafka, store: OverlayStore, partition: int) -> int:
     """The changelog from the position on disk on."""
     position, end = store.position(partition), len(kafka.changelog)
-    store.write_committed(partition, kafka.changelog[position:], end)
+    if end > position:
+        store.write_committed(partition, kafka.changelog[position:], end)
     return end - position

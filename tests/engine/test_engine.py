@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import ProducerFenced, TopicAuthorizationFailedError
+from faust.types import TP
 
 import streams.engine
 from schemas.metrics import ValidationScore
@@ -101,15 +102,33 @@ async def test_a_failed_checkpoint_is_done_again_from_what_is_committed(bench: B
     await bench.engine.process(batch(2, 6))  # tells something at 3 and 6: a checkpoint comes at once
     await until(lambda: len(bench.kafka.outboxes) == 2, 5)
     assert await bench.count_again() == 2
-    # It is noted as saved, and so is all on disk.
-    store = bench.engine._table.store
-    assert store.saved_at(0)
-    assert store._db_for_partition(0).get(b"a") is not None
     await until(lambda: (METRICS, 2) in bench.consumer.sought, 5)
     await bench.engine.process(batch(2, 6))
     await until(lambda: bench.kafka.offsets[METRICS] == 6, 5)
     assert len(bench.kafka.outputs) == 2
     assert bench.kafka.outboxes[0].stopped
+
+
+async def test_a_disk_is_noted_as_saved_when_it_has_all_that_waited(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, on_disk, opened = bench.engine._table.store, list[bytes | None](), PartitionOwner.open
+
+    def look(owner: PartitionOwner[Sum], positions: dict[TP, int]) -> None:
+        assert store.saved_at(0)
+        on_disk.append(store._db_for_partition(0).get(b"a"))
+        opened(owner, positions)
+
+    monkeypatch.setattr(PartitionOwner, "open", look)
+    await bench.assign()
+    await bench.engine.process(batch(0, 2))
+    await bench.owner.checkpoint()
+    bench.outbox.problem = ConnectionError("gone")
+    await bench.engine.process(batch(2, 6))
+    await until(lambda: len(bench.kafka.outboxes) == 2, 5)
+    assert await bench.count_again() == 2
+    assert on_disk[0] is None
+    assert on_disk[1] is not None
 
 
 async def test_a_commit_whose_answer_was_lost_counts(bench: Bench) -> None:
