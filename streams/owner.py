@@ -34,6 +34,10 @@ from streams.tally import Tally
 S = TypeVar("S")
 log = logging.getLogger(__name__)
 
+#: Bytes of changed states that make a commit, however few records they are of: all of them must be on the changelog
+#: before the transaction expires, and until then they are in memory.
+CHECKPOINT_BYTES = 64 * 2**20
+
 
 class Gap(Exception):
     """A batch begins beyond the next expected position: what lies between must be read first."""
@@ -168,7 +172,7 @@ class PartitionOwner(Generic[S]):
         self._note(outputs, 0)
 
     async def wait_for_room(self) -> None:
-        """Back-pressure: wait while two checkpoints' worth of records is in memory."""
+        """Back-pressure: wait while two checkpoints' worth of records, or of changed states, is in memory."""
         await self._room.wait()
 
     async def run(self) -> None:
@@ -230,10 +234,11 @@ class PartitionOwner(Generic[S]):
         self._outputs += outputs
         self._unsaved += records
         self._dirty = True
-        if not self._wake.is_set() and (self._outputs or self._unsaved >= self._settings.checkpoint_records):
+        changed, enough = self._table.store.changed_bytes(self.partition), self._settings.checkpoint_records
+        if not self._wake.is_set() and (self._outputs or self._unsaved >= enough or changed >= CHECKPOINT_BYTES):
             self._woken_at = asyncio.get_running_loop().time()
             self._wake.set()
-        if self._unsaved >= 2 * self._settings.checkpoint_records:
+        if self._unsaved >= 2 * enough or changed >= 2 * CHECKPOINT_BYTES:
             self._room.clear()
 
     def _keep(self, inputs: Sequence[Input]) -> None:

@@ -35,7 +35,7 @@ class EngineSettings:
     data_dir: Path = field(default_factory=lambda: Path(".visutility"))
     delivery: Delivery = "exactly_once"
     checkpoint_interval: float = 1.0
-    checkpoint_records: int = 50_000
+    checkpoint_records: int = 200_000
     output_linger: float = 0.02
     session_timeout: float = 10.0
     tick_interval: float = 1.0

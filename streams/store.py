@@ -1,7 +1,7 @@
 """RocksDB under a Faust table.
 
-What changed since the last checkpoint lives in memory, over RocksDB: first in `fresh` (the open checkpoint), then,
-while its transaction commits, in `frozen`. Only after the commit does it wait for RocksDB (`streams.write_back`).
+What changed since the last checkpoint lives in memory, over RocksDB (`streams.overlay`): in the open checkpoint, then
+among what its transaction commits. Only after the commit does it wait for RocksDB (`streams.write_back`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, Final, cast
 
 import rocksdict
@@ -18,8 +18,9 @@ from faust.stores.rocksdb import Store
 from faust.tables.table import Table
 from faust.types import TP
 
+from streams.overlay import Overlay, most_waiting
 from streams.rocksdb import open_database
-from streams.write_back import Change, Changes, WriteBack, most_waiting
+from streams.write_back import Change, Changes
 
 log = logging.getLogger(__name__)
 
@@ -39,47 +40,42 @@ class OverlayStore(Store):
     """Faust's RocksDB store with changes in memory over each partition. None among these is a deletion."""
 
     def __post_init__(self) -> None:
-        self._fresh: dict[int, dict[bytes, bytes | None]] = defaultdict(dict)
-        self._frozen: dict[int, dict[bytes, bytes | None]] = defaultdict(dict)
-        self._waiting: dict[int, WriteBack] = defaultdict(WriteBack)
-        # What is newest of all these, to read: it is looked at for each state that a batch touches.
-        self._newest: dict[int, dict[bytes, bytes | None]] = defaultdict(dict)
+        self._overlays: dict[int, Overlay] = defaultdict(Overlay)
+
+    def changed_bytes(self, partition: int) -> int:
+        """The bytes of all values that were set in the open checkpoint."""
+        return self._overlays[partition].changed
 
     def freeze(self, partition: int) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""
-        if self._frozen[partition]:
+        if self._overlays[partition].is_frozen:
             raise RuntimeError(f"partition {partition} is being checkpointed already")
-        self._frozen[partition] = self._fresh.pop(partition, {})
-        return self._frozen[partition]
+        return self._overlays[partition].freeze()
 
     def settle(self, partition: int, position: int | None) -> None:
         """After the commit: what was frozen waits for RocksDB, with the changelog position it reaches.
 
         Where too much waits, some of it is written.
         """
-        changes = self._frozen.pop(partition, {})
-        if position is not None:
-            self._waiting[partition].add(changes, position)
-        writing = next((each for each, waiting in self._waiting.items() if waiting.is_writing), None)
-        if writing is None and (writing := most_waiting(self._waiting)) is not None:
-            self._waiting[writing].begin()
+        count = self._overlays[partition].settle(position)
+        writing = next((each for each, overlay in self._overlays.items() if overlay.waiting.is_writing), None)
+        if writing is None and (writing := most_waiting(self._overlays)) is not None:
+            self._overlays[writing].waiting.begin()
         if writing is not None:
-            self._write_waiting(writing, _PACE * len(changes))
+            self._write_waiting(writing, _PACE * count)
 
     def write_all(self, partition: int) -> None:
         """Write everything that waits."""
-        while waiting := self._waiting[partition]:
+        while waiting := self._overlays[partition].waiting:
             if not waiting.is_writing:
                 waiting.begin()
             self._write_waiting(partition, len(waiting))
 
     def _write_waiting(self, partition: int, count: int) -> None:
-        waiting = self._waiting[partition]
-        changes, position = waiting.next(count)
+        overlay = self._overlays[partition]
+        changes, position = overlay.waiting.next(count)
         self._write(partition, changes, position)
-        waiting.note_written(len(changes))
-        if position is not None:
-            self._layer(partition)
+        overlay.note_written(len(changes))
 
     def write_committed(self, partition: int, changes: Iterable[Change], position: int | None) -> None:
         """Write committed changes at once, after all that waits, and then the changelog position."""
@@ -101,17 +97,11 @@ class OverlayStore(Store):
 
     def drop(self, partition: int) -> None:
         """Forget every uncommitted change of a partition."""
-        self._fresh.pop(partition, None)
-        self._frozen.pop(partition, None)
-        self._layer(partition)
-
-    def _layer(self, partition: int) -> None:
-        changes = self._frozen[partition] | self._fresh[partition]
-        self._newest[partition] = {**self._waiting[partition].changes(), **changes}
+        self._overlays[partition].drop()
 
     def position(self, partition: int) -> int:
         """The changelog position up to which the committed state is here; 0 on an empty disk."""
-        if (waiting := self._waiting[partition]) and waiting.position is not None:
+        if (waiting := self._overlays[partition].waiting) and waiting.position is not None:
             return waiting.position
         return int(self._db_for_partition(partition).get(self.offset_key) or 0)
 
@@ -128,20 +118,19 @@ class OverlayStore(Store):
 
     def wipe(self, partition: int) -> None:
         """Remove what this disk has of a partition."""
-        self._waiting.pop(partition, None)
-        self._newest.pop(partition, None)
+        self._overlays.pop(partition, None)
         if (database := self._dbs.pop(partition, None)) is not None:
             database.close()
         shutil.rmtree(self.partition_path(partition))
 
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The newest value of a key, committed or not; None if there is none."""
-        value = self._newest[partition].get(key, _UNKNOWN)
+        value: bytes | None = self._overlays[partition].get(key, _UNKNOWN)
         return self._db_for_partition(partition).get(key) if value is _UNKNOWN else value
 
     def read_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """The newest values of keys; RocksDB is asked for all at once, which halves what each costs."""
-        values = [*map(self._newest[partition].get, keys, repeat(_UNKNOWN))]
+        values: list[bytes | None] = self._overlays[partition].get_many(keys, _UNKNOWN)
         if others := [at for at, value in enumerate(values) if value is _UNKNOWN]:
             stored = self._db_for_partition(partition).get([keys[at] for at in others])
             for at, value in zip(others, stored, strict=True):
@@ -150,12 +139,11 @@ class OverlayStore(Store):
 
     def change_many(self, partition: int, changes: Mapping[bytes, bytes]) -> None:
         """Set the values of keys in the open checkpoint."""
-        self._fresh[partition].update(changes)
-        self._newest[partition].update(changes)
+        self._overlays[partition].change_many(changes)
 
     def change(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Set a key's value in the open checkpoint; None deletes it."""
-        self._fresh[partition][key] = self._newest[partition][key] = value
+        self._overlays[partition].change(key, value)
 
     def scan(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The items whose keys begin with `prefix`, without what Faust keeps for itself.
@@ -163,13 +151,13 @@ class OverlayStore(Store):
         What waits is written first: RocksDB alone has it in order.
         """
         self.write_all(partition)
-        overlay = self._frozen[partition] | self._fresh[partition]
+        uncommitted = self._overlays[partition].uncommitted()
         for key, value in self._db_for_partition(partition).items(from_key=prefix):
             if not key.startswith(prefix):
                 break
-            if key not in overlay and key not in (self.offset_key, SAVED_KEY):
+            if key not in uncommitted and key not in (self.offset_key, SAVED_KEY):
                 yield key, value
-        yield from ((key, value) for key, value in overlay.items() if key.startswith(prefix) and value is not None)
+        yield from ((key, value) for key, value in uncommitted.items() if key.startswith(prefix) and value is not None)
 
     def revoke_partitions(self, table: Any, tps: set[TP]) -> None:
         """Close the databases of partitions that went, with what waits for them."""
@@ -191,8 +179,7 @@ class OverlayStore(Store):
         except Exception as problem:  # noqa: BLE001 - a full disk, say; the changelog has it
             what = f"{type(problem).__name__}: {problem}"
             log.warning("%s [%d]: not all was written (%s); a restore brings it", self.table_name, partition, what)
-        self._waiting.pop(partition, None)
-        self._newest.pop(partition, None)
+        self._overlays.pop(partition, None)
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
         return open_database(self.partition_path(partition))

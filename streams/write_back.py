@@ -8,17 +8,9 @@ written after the changes it stands for, so values may be ahead of it, which a r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 Changes = Mapping[bytes, bytes | None]
 Change = tuple[bytes, bytes | None]
-
-#: Bytes that may wait, of all partitions of a table together; and of the changelog after the positions in RocksDB: what
-#: a start after a crash reads.
-WAITING_BYTES, LOGGED_BYTES = 256 * 2**20, 1024 * 2**20
-
-#: Bytes that a change takes in memory beside key and value.
-_OVERHEAD: Final = 300
 
 
 class WriteBack:
@@ -33,7 +25,6 @@ class WriteBack:
         self.logged = 0
         self._newer: dict[bytes, bytes | None] = {}
         self._older: dict[bytes, bytes | None] = {}
-        self._newer_size = self._older_size = 0
         self._to_write: list[Change] = []
         self._written = 0
         self._reaches: int | None = None
@@ -47,31 +38,19 @@ class WriteBack:
         return self._older | self._newer
 
     @property
-    def size(self) -> int:
-        """The bytes that it takes, or more: what was replaced counts until the next `recount`."""
-        return self._newer_size + self._older_size
-
-    @property
     def is_writing(self) -> bool:
         """Whether changes are being written."""
         return self._reaches is not None
 
-    def add(self, changes: Changes, position: int) -> None:
-        """Have committed changes wait, which reach this position of the changelog."""
+    def add(self, changes: Changes, position: int, size: int) -> None:
+        """Have committed changes wait, which reach this position of the changelog and take so many bytes."""
         self._newer.update(changes)
-        size = _size_of(changes)
-        self._newer_size += size
         self.logged += size
         self.position = position
 
-    def recount(self) -> None:
-        """Know the size."""
-        self._newer_size = _size_of(self._newer)
-
     def begin(self) -> None:
         """Begin to write what waits by now; nothing else may be being written."""
-        self._older, self._newer = self._newer, {}
-        self._older_size, self._newer_size, self.logged = self._newer_size, 0, 0
+        self._older, self._newer, self.logged = self._newer, {}, 0
         self._to_write, self._written, self._reaches = list(self._older.items()), 0, self.position
 
     def next(self, count: int) -> tuple[list[Change], int | None]:
@@ -83,24 +62,4 @@ class WriteBack:
         """So many more are written, with the position if they were the last."""
         self._written += count
         if self._written == len(self._to_write):
-            self._older, self._older_size, self._to_write, self._reaches = {}, 0, [], None
-
-
-def most_waiting(every: Mapping[int, WriteBack]) -> int | None:
-    """The partition with which to begin where too much waits, of all together."""
-    if _waiting(every) > WAITING_BYTES:
-        for each in every.values():
-            each.recount()
-        if _waiting(every) > WAITING_BYTES:
-            return max(every, key=lambda partition: every[partition].size)
-    if sum(each.logged for each in every.values()) > LOGGED_BYTES:
-        return max(every, key=lambda partition: every[partition].logged)
-    return None
-
-
-def _waiting(every: Mapping[int, WriteBack]) -> int:
-    return sum(each.size for each in every.values())
-
-
-def _size_of(changes: Changes) -> int:
-    return sum(map(len, changes)) + sum(map(len, filter(None, changes.values()))) + _OVERHEAD * len(changes)
+            self._older, self._to_write, self._reaches = {}, [], None

@@ -20,7 +20,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 
 import agents.worker
-import streams.write_back
+import streams.overlay
 from agents.cli.main import main
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import Model
@@ -105,7 +105,7 @@ def _impatient(consumer: AIOKafkaConsumer, patient: Any, *topics: str, **options
 
 
 if __name__ == "__main__":
-    streams.write_back.WAITING_BYTES = WAITING
+    streams.overlay.WAITING_BYTES = WAITING
     with fragile_monitor():
         for name, fault in (("DIE_AT", die_at), ("STOP_AT", stop_at), ("SLEEP_AT", sleep_at)):
             if at := os.environ.get(name):

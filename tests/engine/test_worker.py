@@ -148,7 +148,7 @@ async def test_a_worker_saves_what_waits_from_time_to_time(live: Live, monkeypat
         await live.send([1.0], partition=HOME)
         store = store_of(worker)
         await until(lambda: store._db_for_partition(HOME).get(b"a") is not None)
-        assert not store._waiting[HOME]
+        assert not store._overlays[HOME].waiting
         assert store.saved_at(HOME) > time.time() - 60
 
 

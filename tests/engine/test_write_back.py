@@ -7,9 +7,9 @@ from faust.types import TP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams import write_back
+from streams import overlay
+from streams.overlay import Overlay, most_waiting
 from streams.store import CheckpointedTable
-from streams.write_back import WriteBack, most_waiting
 
 KEYS = [b"a", b"b", b"c", b"d"]
 
@@ -26,9 +26,7 @@ def commit(table: CheckpointedTable, partition: int, changes: dict[bytes, bytes 
 
 def crash(table: CheckpointedTable) -> None:
     """Memory is gone, RocksDB is not."""
-    store = table.store
-    for layer in (store._fresh, store._frozen, store._waiting, store._newest):
-        layer.clear()
+    table.store._overlays.clear()
 
 
 def restore(table: CheckpointedTable, partition: int, log: Log) -> None:
@@ -61,8 +59,8 @@ def test_what_is_committed_is_there_after_any_crash(
     pace: int,
 ) -> None:
     monkeypatch.setattr("streams.store._PACE", pace)
-    monkeypatch.setattr(write_back, "WAITING_BYTES", waiting)
-    monkeypatch.setattr(write_back, "LOGGED_BYTES", logged)
+    monkeypatch.setattr(overlay, "WAITING_BYTES", waiting)
+    monkeypatch.setattr(overlay, "LOGGED_BYTES", logged)
     logs: list[Log] = [[], []]
     crash(table)
     for partition, log in enumerate(logs):  # of the former example
@@ -94,7 +92,7 @@ def test_what_is_committed_is_there_after_any_crash(
 
 
 def test_a_change_that_is_overtaken_is_not_written(table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_back, "WAITING_BYTES", 500)  # one, and not three
+    monkeypatch.setattr(overlay, "WAITING_BYTES", 500)  # one, and not three
     log: Log = []
     for number in range(3):
         commit(table, 0, {b"a": b"%d" % number}, log)
@@ -108,7 +106,7 @@ def test_where_too_much_waits_some_is_written_with_each_checkpoint(
 ) -> None:
     log: Log = []
     commit(table, 0, dict.fromkeys(KEYS, b"old"), log)
-    monkeypatch.setattr(write_back, "WAITING_BYTES", 1_000)
+    monkeypatch.setattr(overlay, "WAITING_BYTES", 1_000)
     commit(table, 0, {b"a": b"new"}, log)
     assert on_disk(table) == {b"a": b"new", b"b": b"old"}  # two for the one that came
     assert table.store._db_for_partition(0).get(table.store.offset_key) is None  # a restore reads all again
@@ -116,13 +114,13 @@ def test_where_too_much_waits_some_is_written_with_each_checkpoint(
     assert on_disk(table) == {b"a": b"new", b"b": b"old", b"c": b"old", b"d": b"old"}
     assert table.store._db_for_partition(0).get(table.store.offset_key) == b"5"
     assert table.store.read(0, b"a") == b"newest"
-    assert table.store._newest[0] == {b"a": b"newest"}  # nothing of what is written stays in memory
+    assert table.store._overlays[0]._newest == {b"a": b"newest"}  # nothing of what is written stays in memory
 
 
 def test_what_is_dropped_uncovers_the_newest_commit_and_not_the_one_being_written(
     table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_back, "WAITING_BYTES", 0)
+    monkeypatch.setattr(overlay, "WAITING_BYTES", 0)
     monkeypatch.setattr("streams.store._PACE", 0)
     log: Log = []
     commit(table, 0, {b"d": b"old"}, log)
@@ -137,39 +135,69 @@ def test_the_partition_with_most_is_written_whichever_commits(
 ) -> None:
     logs: list[Log] = [[], []]
     commit(table, 1, dict.fromkeys(KEYS, b"much"), logs[1])
-    monkeypatch.setattr(write_back, "WAITING_BYTES", 1_000)
+    monkeypatch.setattr(overlay, "WAITING_BYTES", 1_000)
     commit(table, 0, {b"a": b"1", b"b": b"2"}, logs[0])
     assert (on_disk(table, 0), len(on_disk(table, 1))) == ({}, len(KEYS))
 
 
+def committed(overlay: Overlay, changes: dict[bytes, bytes | None], position: int) -> None:
+    overlay.change_many(changes)
+    overlay.freeze()
+    overlay.settle(position)
+
+
 def test_the_log_after_what_is_written_is_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_back, "LOGGED_BYTES", 3_500)  # ten such changes
-    every = {0: WriteBack(), 1: WriteBack()}
+    monkeypatch.setattr(overlay, "LOGGED_BYTES", 4_500)  # ten such changes
+    every = {0: Overlay(), 1: Overlay()}
     for number in range(10):
         assert most_waiting(every) is None
-        every[1].add({b"k": bytes(49)}, number)
-    every[0].add({b"k": b""}, 1)
+        committed(every[1], {b"k": bytes(50)}, number)
+    committed(every[0], {b"k": b""}, 1)
     assert most_waiting(every) == 1
-    every[1].begin()
+    every[1].waiting.begin()
     assert most_waiting(every) is None
 
 
-def test_the_size_is_of_what_waits_and_nothing_else() -> None:
-    waiting = WriteBack()
-    for number in range(100):
-        waiting.add({b"k%d" % (number % 4): bytes(number)}, number)
-    assert waiting.size > 100 * 300  # at first all that came
-    waiting.recount()
-    once = WriteBack()
-    once.add({b"k%d" % (number % 4): bytes(number) for number in range(96, 100)}, 1)
-    assert waiting.size == once.size
-    waiting.begin()
-    waiting.add({b"k1": b"newer"}, 200)
-    assert (waiting.next(3)[1], waiting.next(4)[1]) == (None, 99)
-    waiting.note_written(4)
-    alone = WriteBack()
-    alone.add({b"k1": b"newer"}, 1)
-    assert (waiting.size, waiting.changes(), waiting.position) == (alone.size, {b"k1": b"newer"}, 200)
+def test_what_is_not_committed_takes_memory_too_and_what_waits_is_written_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(overlay, "WAITING_BYTES", 1_000)
+    every = {0: Overlay(), 1: Overlay()}
+    every[0].change(b"k", bytes(2_000))
+    assert most_waiting(every) is None  # nothing can be written
+    committed(every[1], {b"k": bytes(10)}, 1)
+    assert most_waiting(every) == 1
+
+
+steps_of_one = st.lists(
+    st.tuples(st.sampled_from(["change", "commit", "drop", "write"]), checkpoints | st.just({})), max_size=30
+)
+
+
+@given(steps_of_one)
+def test_the_size_is_of_what_is_newest_and_nothing_else(
+    steps: list[tuple[str, dict[bytes, bytes | None]]],
+) -> None:
+    one, known, uncommitted = Overlay(), dict[bytes, bytes | None](), dict[bytes, bytes | None]()
+    for position, (step, changes) in enumerate(steps):
+        one.change_many(changes)
+        uncommitted.update(changes)
+        if step == "commit":
+            one.freeze()
+            one.settle(position)
+            known.update(uncommitted)
+            uncommitted.clear()
+        elif step == "drop":
+            one.drop()
+            uncommitted.clear()
+        elif step == "write" and one.waiting:
+            one.waiting.begin()
+            one.note_written(len(one.waiting.next(len(KEYS))[0]))
+            known.clear()
+        whole = Overlay()
+        whole.change_many(known | uncommitted)
+        assert one.size == whole.size
+        assert one.get_many(KEYS) == whole.get_many(KEYS)
 
 
 async def test_what_waits_is_written_when_a_partition_goes_and_when_the_worker_stops(table: CheckpointedTable) -> None:

@@ -1,0 +1,110 @@
+"""What one partition has in memory over RocksDB: newer values hide older ones. None for a value is a deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from typing import Any, Final
+
+from streams.write_back import Changes, WriteBack
+
+#: Bytes of memory that changes may take, of all partitions of a table together; and of the changelog after the
+#: positions in RocksDB: what a start after a crash reads.
+WAITING_BYTES, LOGGED_BYTES = 256 * 2**20, 1024 * 2**20
+
+#: Bytes that a change takes in memory beside its value: its key, and its places in dictionaries.
+_OVERHEAD: Final = 400
+
+
+class Overlay:
+    """Changes of the open checkpoint; those whose transaction commits; and in `waiting` what waits for RocksDB.
+
+    `changed`: the bytes of all values that were set in the open checkpoint.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = WriteBack()
+        self.changed = 0
+        self._fresh: dict[bytes, bytes | None] = {}
+        self._frozen: dict[bytes, bytes | None] = {}
+        self._frozen_bytes = 0
+        # What is newest of all these, to read: it is looked at for each state that a batch touches.
+        self._newest: dict[bytes, bytes | None] = {}
+        self._newest_bytes = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory. Those of a value that has a newer one are not counted: they go soon."""
+        return self._newest_bytes + _OVERHEAD * len(self._newest)
+
+    def uncommitted(self) -> dict[bytes, bytes | None]:
+        """Changes that RocksDB must not have yet."""
+        return self._frozen | self._fresh
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        """The newest value of a key."""
+        return self._newest.get(key, default)
+
+    def get_many(self, keys: Sequence[bytes], default: Any = None) -> list[Any]:
+        """The newest values of keys."""
+        return [*map(self._newest.get, keys, repeat(default))]
+
+    def change(self, key: bytes, value: bytes | None) -> None:
+        """Set one key's value in the open checkpoint."""
+        self.change_many({key: value})
+
+    def change_many(self, changes: Changes) -> None:
+        """Set the values of keys in the open checkpoint."""
+        # Counted now, for all that is looked at here has just been used: a checkpoint's end is too late for caches.
+        size = _bytes_of(changes.values())
+        self.changed += size
+        self._newest_bytes += size - _bytes_of(map(self._newest.get, changes))
+        self._fresh.update(changes)
+        self._newest.update(changes)
+
+    def freeze(self) -> Changes:
+        """Close the open checkpoint: its changes are returned, and later ones belong to the next."""
+        self._frozen, self._fresh = self._fresh, {}
+        self._frozen_bytes, self.changed = self.changed, 0
+        return self._frozen
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a checkpoint has been closed and is neither settled nor dropped."""
+        return bool(self._frozen)
+
+    def settle(self, position: int | None) -> int:
+        """What was frozen is committed and waits, up to this position of the changelog; how many changes that is."""
+        changes, self._frozen = self._frozen, {}
+        if position is not None:
+            self.waiting.add(changes, position, self._frozen_bytes + _OVERHEAD * len(changes))
+        return len(changes)
+
+    def note_written(self, count: int) -> None:
+        """RocksDB has so many more of the changes that are being written."""
+        self.waiting.note_written(count)
+        if not self.waiting.is_writing:
+            self._layer()
+
+    def drop(self) -> None:
+        """Forget every uncommitted change."""
+        self._fresh, self._frozen, self.changed = {}, {}, 0
+        self._layer()
+
+    def _layer(self) -> None:
+        self._newest = {**self.waiting.changes(), **self._frozen, **self._fresh}
+        self._newest_bytes = _bytes_of(self._newest.values())
+
+
+def _bytes_of(values: Iterable[bytes | None]) -> int:
+    return sum(map(len, filter(None, values)))
+
+
+def most_waiting(every: Mapping[int, Overlay]) -> int | None:
+    """The partition with which to begin to write where all together take too much."""
+    able = [partition for partition, each in every.items() if each.waiting]
+    if able and sum(each.size for each in every.values()) > WAITING_BYTES:
+        return max(able, key=lambda partition: every[partition].size)
+    if able and sum(each.waiting.logged for each in every.values()) > LOGGED_BYTES:
+        return max(able, key=lambda partition: every[partition].waiting.logged)
+    return None
