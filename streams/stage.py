@@ -60,6 +60,13 @@ class Stepped(NamedTuple):
     parts: list[tuple[int, bytes, bytes]]
 
 
+#: Reads states of keys, asked for by the places of their groups.
+ReadStates = Callable[[Sequence[int]], Sequence[bytes | None]]
+
+#: Reads parts of keys, asked for by such a place and the part's name.
+ReadParts = Callable[[Sequence[tuple[int, bytes]]], Sequence[bytes | None]]
+
+
 class EncodedSteps(Protocol):
     """Steps of many keys at once over their states as they are written, for keys of which each has little to say."""
 
@@ -68,15 +75,14 @@ class EncodedSteps(Protocol):
         groups: ColumnGroups,
         places: Integers,
         clocks: Integers,
-        read: Callable[[Sequence[int]], Sequence[bytes | None]],
-        read_parts: Callable[[Sequence[tuple[int, bytes]]], Sequence[bytes | None]],
+        read: ReadStates,
+        read_parts: ReadParts,
     ) -> Iterator[Stepped]:
         """Step some of the groups at these places, each of another key, some at a time.
 
-        `clocks`: of each of them the tick clock at its last record; `read`: the states of keys, asked for by the places
-        of their groups; `read_parts`: parts of them, by such a place and the part's name. What is given must be what
-        `step` and `encode_state` give, where there are no outputs, no part is deleted, and no deadline is earlier than
-        before. All others get a step of their own.
+        `clocks`: of each of them the tick clock at its last record. What is given must be what `step` and
+        `encode_state` give, where there are no outputs, no part is deleted, and no deadline is earlier than before. All
+        others get a step of their own.
         """
         ...
 

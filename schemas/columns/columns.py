@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
@@ -60,8 +60,8 @@ class MetricColumns:
 class Kinds(list[Kind | None]):
     """All kinds that one decoder knows, by their numbers, which stay; None: messages that are decoded one by one."""
 
-    def __init__(self, kinds: Iterable[Kind | None] = ()) -> None:
-        super().__init__(kinds)
+    def __init__(self) -> None:
+        super().__init__()
         self._keys: NDArray[Any] = np.zeros(0, np.object_)
 
     @property

@@ -138,32 +138,39 @@ async def test_the_agent_waits_while_two_checkpoints_worth_of_records_is_in_memo
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_large_states_are_checkpointed_and_waited_for_however_few_records_they_are_of(
-    app: StageApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def two_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint has to have no more bytes than two states of the stage."""
     size = len(SummingStage().encode_state(Sum("a", 1)) or b"")
     monkeypatch.setattr(streams.owner, "CHECKPOINT_BYTES", 2 * size)
-    kafka = FakeKafka()
-    outbox = FakeOutbox(kafka)
+
+
+@pytest.mark.usefixtures("two_states")
+async def test_large_states_are_checkpointed_however_few_records_they_are_of(app: StageApp) -> None:
+    outbox = FakeOutbox(FakeKafka())
     owner = opened(app, outbox, checkpoint_interval=3_600)
     running = asyncio.create_task(owner.run())
-    await asyncio.sleep(0.05)
     owner.process(batch(0, 1))
-    await asyncio.sleep(0.05)
-    assert not kafka.offsets
-    outbox.gate.clear()
+    await asyncio.sleep(0.1)
+    assert not outbox.kafka.offsets
     owner.process(batch(1, 2))
-    owner.process(batch(2, 3))
+    await until(lambda: outbox.kafka.offsets.get(METRICS) == 2, 5)
+    await owner.close()
+    await running
+
+
+@pytest.mark.usefixtures("two_states")
+async def test_the_agent_waits_while_two_checkpoints_worth_of_states_is_in_memory(app: StageApp) -> None:
+    owner = opened(app, FakeOutbox(FakeKafka()))
+    for number in range(3):
+        owner.process(batch(number, number + 1))
     await asyncio.wait_for(owner.wait_for_room(), 1)
     owner.process(batch(3, 4))
     waiting = asyncio.create_task(owner.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    outbox.gate.set()
-    await until(lambda: kafka.offsets.get(METRICS) == 4, 5)
+    await owner.checkpoint()
     await asyncio.wait_for(waiting, 1)
-    await owner.close()
-    await running
 
 
 async def test_whoever_waits_for_room_is_let_go_when_the_partition_is_given_up(app: StageApp) -> None:

@@ -189,6 +189,7 @@ def test_the_size_is_of_what_is_newest_and_nothing_else(
             uncommitted.clear()
         elif step == "drop":
             one.drop()
+            assert one.changed == 0
             uncommitted.clear()
         elif step == "write" and one.waiting:
             one.waiting.begin()

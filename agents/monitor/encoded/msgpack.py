@@ -7,6 +7,7 @@ must be `MARGIN` more bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -53,6 +54,11 @@ _KIND[:0x80] = _KIND[0xE0:] = _SCALAR
 #: Of words: bits of a byte, of two and of four, and every other byte and pair.
 _BYTE, _PAIR, _HALF = np.uint64(8), np.uint64(16), np.uint64(32)
 _ODD, _ODD_PAIRS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+
+
+def joined(texts: Iterable[bytes]) -> Bytes:
+    """Texts one after the other, with the margin."""
+    return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8)
 
 
 @inlined

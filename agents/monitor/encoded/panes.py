@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.monitor.encoded.msgpack import MARGIN
+from agents.monitor.encoded.msgpack import joined
 from agents.monitor.encoded.series import LANE, OWNER, PLACE, SERIES, SLOT, Whole
 from schemas.columns.words import Bytes
 from streams.panes import FOLLOWING, PANE
-
-#: Reads parts of keys, by the places of the keys and the names of the parts.
-ReadParts = Callable[[Sequence[tuple[int, bytes]]], Sequence[bytes | None]]
+from streams.stage import ReadParts
 
 _BYTES: Final = 8
 _SUMS_BYTES: Final = 2 * _BYTES
@@ -32,7 +30,7 @@ class Panes:
 
     @classmethod
     def none(cls, states: int, lanes: int) -> Self:
-        return cls(_joined([]), np.zeros((states, lanes, 2), np.int64))
+        return cls(joined([]), np.zeros((states, lanes, 2), np.int64))
 
     @classmethod
     def read(cls, wanted: Whole, places: Sequence[int], lanes: int, read: ReadParts) -> Self:
@@ -51,11 +49,7 @@ class Panes:
                 panes.spans[states[row], wanted[row, LANE]] = end, end + len(pane)
                 text += (pane, own)
                 end += len(pane) + _SUMS_BYTES
-        return cls(_joined(text), panes.spans)
-
-
-def _joined(texts: Sequence[bytes]) -> Bytes:
-    return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8)
+        return cls(joined(text), panes.spans)
 
 
 def _names(numbers: Whole) -> list[bytes]:

@@ -139,14 +139,14 @@ def step_series(
     then the sums of what follows it. Where the second is 0 it does not: the answer is `UNREAD`, with a row in `wanted`.
     """
     size, pushed, count = count_at(text, places[_SIZE]), count_at(text, places[_PUSHED]), len(values)
+    opened = length_at(text, places[_OPEN])
     # What is watched tells the size, but a damaged state may have another: 0, by which nothing can be divided.
     if size != asked[SIZE] or count > size - 1 - pushed % size or pushed % size == 0:
         return -1
-    sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
-    sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
-    opened, first = length_at(text, places[_OPEN]), 0
     if opened != pushed % size % PANE * _BYTES or count_at(text, places[_NUMBER]) >> 32:
         return -1  # damaged: no part has such a name
+    sums[_TOTAL] = double_at(text, places[_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
+    sums[_SQUARES] = double_at(text, places[_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
     level = double_at(text, places[_LEVEL], words, doubles)
     turn = _turn(size, pushed, count) if asked[IS_MEASURED] else 0
     if turn and not pane[1]:
@@ -157,26 +157,36 @@ def step_series(
         text, places, size, pushed, level, asked, limits, values, turn, panes, pane, words, doubles, sums
     ):
         return -1
+    at = _put_head(text, places, size, pushed, opened, values, sealed, out, at, words, doubles, sums)
+    if not asked[IS_MEASURED]:
+        places[WRITTEN] = places[_AFTER]
+        return put_bytes_header(out, at, 0)
+    places[WRITTEN] = places[_TRAILING]
+    if turn or (pushed >= size and (pushed + count + 1) % size == 0):
+        last = 0 if (pushed + count + 1) % size == 0 else pane[1]
+        at = _put_trailing(panes, pane[0], last, out, at, words, doubles)
+        places[WRITTEN] = places[_AFTER] + 2 * BYTES_OF_DOUBLE
+    return _put_times(text, places, size, pushed, times, out, at)
+
+
+@bare
+def _put_head(
+    text: Bytes, places: Whole, size: int, pushed: int, opened: int, values: Doubles, sealed: Bytes, out: Bytes,
+    at: int, words: Words, doubles: Doubles, sums: Doubles,
+) -> int:  # fmt: skip
+    """Write all that is not yet up to and into the window, with its open pane; `opened` are the bytes of the former."""
+    first = 0
     at = copy(text, places[WRITTEN], places[_PUSHED], out, at)
-    at = put_count(out, at, pushed + count)
+    at = put_count(out, at, pushed + len(values))
     at = copy(text, places[_LEVEL], places[_LEVEL] + BYTES_OF_DOUBLE, out, at)
     at = put_double(out, at, sums[_TOTAL], words, doubles)
     at = put_double(out, at, sums[_SQUARES], words, doubles)
-    if opened + _BYTES * count >= _PANE_BYTES:
+    if opened + _BYTES * len(values) >= _PANE_BYTES:
         first = PANE - opened // _BYTES
         _seal(text, places, size, pushed, opened, values[:first], sealed, words, doubles)
         opened = 0
-    at = put_bytes_header(out, at, opened + _BYTES * (count - first))
-    at = put_values(text, places[_TRAILING] - opened, places[_TRAILING], values[first:], out, at, words, doubles)
-    if asked[IS_MEASURED]:
-        places[WRITTEN] = places[_TRAILING]
-        if turn or (pushed >= size and (pushed + count + 1) % size == 0):
-            last = 0 if (pushed + count + 1) % size == 0 else pane[1]
-            at = _put_trailing(panes, pane[0], last, out, at, words, doubles)
-            places[WRITTEN] = places[_AFTER] + 2 * BYTES_OF_DOUBLE
-        return _put_times(text, places, size, pushed, times, out, at)
-    places[WRITTEN] = places[_AFTER]
-    return put_bytes_header(out, at, 0)
+    at = put_bytes_header(out, at, opened + _BYTES * (len(values) - first))
+    return put_values(text, places[_TRAILING] - opened, places[_TRAILING], values[first:], out, at, words, doubles)
 
 
 @inlined
@@ -206,9 +216,15 @@ def _seal(
 ) -> None:  # fmt: skip
     """Write the open pane, which these values fill, with its name: those of `state.panes_of` and `WindowHead._seal`."""
     at = put_number(sealed, places[SEALED] * SEAL_BYTES, count_at(text, places[_NUMBER]), 4)
-    at = put_number(sealed, at, pushed // size % 2 * -(-size // PANE) + pushed % size // PANE, 4)
+    at = put_number(sealed, at, _slot(size, pushed // size, pushed % size // PANE), 4)
     put_values(text, places[_TRAILING] - opened, places[_TRAILING], values, sealed, at, words, doubles)
     places[SEALED] += 1
+
+
+@inlined
+def _slot(size: int, block: int, number: int) -> int:
+    """Where a pane of one of a window's blocks is among those of two: `streams.panes`."""
+    return block % 2 * -(-size // PANE) + number
 
 
 @inlined
@@ -224,7 +240,7 @@ def _want(text: Bytes, places: Whole, size: int, pushed: int, turn: int, wanted:
     """Ask for that pane: `streams.panes.load_trailing`."""
     row, number = places[WANTED], (pushed % size + turn + 1) // PANE
     wanted[row, SERIES] = count_at(text, places[_NUMBER])
-    wanted[row, SLOT] = (pushed // size - 1) % 2 * -(-size // PANE) + number
+    wanted[row, SLOT] = _slot(size, pushed // size - 1, number)
     wanted[row, PLACE] = number
     places[WANTED] += 1
     return UNREAD
@@ -279,15 +295,10 @@ def _is_calm(
     # Once it has warmed up a series is ok or left below; before that only a damaged one can be in another phase.
     if asked[HAS_DETECTOR] and not (is_ok or is_value(text, places[_PHASE], places[_END], _WARMING, 0, len(_WARMING))):
         return False
-    is_full, count = pushed >= size, pushed % size
-    if is_full:
-        if not _read_rests(
-            text, places, (count + 1) % PANE, level, len(values), turn, panes, pane, words, doubles, sums
-        ):
-            return False
-        count = size
-    elif places[_AFTER] != bytes_at(text, places[_TRAILING], places[_END]):
-        return False  # damaged: nothing leaves it yet
+    is_full, first = pushed >= size, (pushed % size + 1) % PANE
+    if not _read_rests(text, places, is_full, first, level, len(values), turn, panes, pane, words, doubles, sums):
+        return False
+    count = size if is_full else pushed
     for at in range(len(values)):
         value = values[at]
         deviation = value - level
@@ -331,11 +342,16 @@ def _fires(value: float, count: int, mean: float, std: float, asked: Whole, limi
 
 @bare
 def _read_rests(
-    text: Bytes, places: Whole, first: int, level: float, count: int, turn: int, panes: Bytes, pane: Whole,
-    words: Words, doubles: Doubles, sums: Doubles,
+    text: Bytes, places: Whole, is_full: bool, first: int, level: float, count: int, turn: int, panes: Bytes,
+    pane: Whole, words: Words, doubles: Doubles, sums: Doubles,
 ) -> bool:  # fmt: skip
-    """Sums over what shares the window with each value to come, before and after the turn; false if it is not there."""
+    """Sums over what shares the window with each value to come, before and after the turn; false if it is not there.
+
+    Of a window that is not full nothing leaves yet, so nothing may be there.
+    """
     begin, end = bytes_at(text, places[_TRAILING], places[_END]), places[_AFTER]
+    if not is_full:
+        return bool(begin == end)
     sums[_AFTER_TOTAL] = double_at(text, end, words, doubles)
     sums[_AFTER_SQUARES] = double_at(text, end + BYTES_OF_DOUBLE, words, doubles)
     if not _read_rest(text, begin, end, first, level, 0, turn if turn else count, words, doubles, sums):

@@ -97,10 +97,8 @@ def _step(
     wanted: Any, out: Bytes, written: int, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
     """Write one state; past it, or −1, or `UNREAD`."""
-    name = _name_at(text, begin, end)
+    name = _name_at(text, begin, end, texts, version)
     series = after_text(text, name, end)
-    if series < 0 or not is_value(text, name, end, texts, version, past_text(texts, version) - 1):
-        return -1
     at = after_map_header(text, series, end)
     if at < 0:
         return -1
@@ -138,14 +136,14 @@ def _step(
 
 
 @bare
-def _name_at(text: Bytes, begin: int, end: int) -> int:
-    """Where the name of a state's only version is; −1 where it has none or more."""
+def _name_at(text: Bytes, begin: int, end: int, texts: Bytes, version: int) -> int:
+    """Where the name of a state's only version is; −1 where it has none or more, or not the one that is in `texts`."""
     if end - begin < 2 or text[begin] != _FORMAT or text[begin + 1] != _STATE:
         return -1
     at = after_text(text, begin + 2, end)
     if at < 0 or end - at < 2 or text[at] != _ONE_VERSION or text[at + 1] != _VERSION:
         return -1
-    return at + 2
+    return at + 2 if is_value(text, at + 2, end, texts, version, past_text(texts, version) - 1) else -1
 
 
 @bare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple, Self
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.drift.z_score import ZScore
-from agents.monitor.encoded.msgpack import MARGIN
-from agents.monitor.encoded.panes import Panes, ReadParts
+from agents.monitor.encoded.msgpack import joined
+from agents.monitor.encoded.panes import Panes
 from agents.monitor.encoded.series import (
     ASKED,
     LIMITS,
@@ -32,7 +32,7 @@ from schemas.columns.columns import ColumnGroups, Integers, Kind, Kinds, PerKind
 from schemas.columns.words import Bytes
 from schemas.kernel import with_others
 from streams.panes import PANE
-from streams.stage import Stepped
+from streams.stage import ReadParts, ReadStates, Stepped
 from streams.windows import Floats
 
 #: What a state grows by at most, beside panes, values, times and names: longer numbers and headers, by lane and in all.
@@ -62,7 +62,7 @@ class EncodedSteps:
         groups: ColumnGroups,
         places: Integers,
         clocks: Integers,
-        read: Callable[[Sequence[int]], Sequence[bytes | None]],
+        read: ReadStates,
         read_parts: ReadParts,
     ) -> Iterator[Stepped]:
         """As the protocol says, where a group has few messages and nothing is to be said of them."""
@@ -112,8 +112,8 @@ class _Asked:
         every = sorted((*lanes.measured, *lanes.kept), key=lambda lane: lane.number)
         if any(type(lane.plan.detector) not in (ZScore, type(None)) for lane in every):
             return None
-        names, name_ends = _joined([lane.metric.encode() for lane in every])
-        watched, watched_ends = _joined([lane.plan.watched.encode() for lane in every])
+        names, name_ends = _with_ends([lane.metric.encode() for lane in every])
+        watched, watched_ends = _with_ends([lane.plan.watched.encode() for lane in every])
         numbers, limits = np.zeros((len(every), ASKED), np.int64), np.zeros((len(every), LIMITS))
         for at, lane in enumerate(every):
             texts = [*_span(name_ends, at), *_span(watched_ends, at)]
@@ -144,10 +144,10 @@ def _span(ends: Whole, at: int) -> list[int]:
     return [int(ends[at - 1]) if at else 0, int(ends[at])]
 
 
-def _joined(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
-    """Texts one after the other, with the margin that kernels need, and where each ends."""
+def _with_ends(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
+    """Texts one after the other, and where each ends."""
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-    return np.frombuffer(b"".join([*texts, bytes(MARGIN)]), np.uint8), ends
+    return joined(texts), ends
 
 
 class _Done(NamedTuple):
@@ -172,7 +172,7 @@ class _Done(NamedTuple):
 def _stepped(
     asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None], read: Panes
 ) -> _Done:
-    text, ends = _joined([state or b"" for state in states])
+    text, ends = _with_ends([state or b"" for state in states])
     lanes, count, words = len(asked.numbers), len(states), np.zeros(1, np.uint64)
     # At most a state grows by this, and by the name of a version that it has in it already.
     grows = lanes * (8 * PANE + 2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
