@@ -28,6 +28,9 @@ _CONFIG = f"{_PREFIX}CONFIG"
 #: How many faults one line names; the rest are counted.
 _MOST_FAULTS = 3
 
+#: What commands call by several names: --bootstrap, --from and --to.
+_NAMED = {"bootstrap_servers": "Kafka's address"}
+
 #: Whose values no error shows.
 _TOLD_OF_NONE = ("notify", *SECRETS)
 
@@ -125,7 +128,7 @@ def _one_line(
         if any(_alike(error["loc"], place) for place in changed):
             place = f"--set {written(error['loc'])}"
         elif top in given:
-            place = f"--{str(top).replace('_', '-')}{written(inner)}"
+            place = _NAMED.get(str(top)) or f"--{str(top).replace('_', '-')}{written(inner)}"
         elif top in in_environment:
             place = f"environment {_PREFIX}{str(top).upper()}{written(inner)}"
         else:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import window_of
 from agents.settings import Settings
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.environments import PEERS
-from benchmarks.kafka import Kafka
+from benchmarks.kafka import QUIET, Kafka
 from benchmarks.latency import CASES, latency
 from benchmarks.run import ProcessFailed, Run, median, run_process
 from benchmarks.state import CASES as STATES
@@ -131,6 +132,22 @@ def test_latency_is_measured_while_a_study_runs_and_without_one(real_broker: Bro
     assert result["during_to_without"]["p99_ms"] == pytest.approx(
         result["during"]["p99_ms"] / result["without"]["p99_ms"], rel=1e-2
     )
+
+
+def test_what_a_group_has_committed_is_deleted_and_the_rest_stays(real_broker: Broker) -> None:
+    kafka = Kafka(real_broker.bootstrap_servers)
+    topic, group = kafka.name("read"), kafka.name("group")
+    kafka.create(topic)
+    kafka.fill(topic, ((b"", b"%d" % number) for number in range(10)), lambda _: 0)
+    kafka.forget(group, topic)  # which has committed nothing
+    consumer = Consumer(QUIET | {"bootstrap.servers": kafka.bootstrap_servers, "group.id": group})
+    consumer.commit(offsets=[TopicPartition(topic, 0, 7)], asynchronous=False)
+    kafka.forget(group, topic)
+    try:
+        assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=60) == (7, 10)
+    finally:
+        consumer.close()
+        kafka.clean()
 
 
 def test_state_costs_are_there_for_each_case_and_memory_for_each_number_of_models(real_broker: Broker) -> None:
