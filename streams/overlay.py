@@ -19,7 +19,7 @@ _OVERHEAD: Final = 400
 class Overlay:
     """Changes of the open checkpoint; those whose transaction commits; and in `waiting` what waits for RocksDB.
 
-    `changed`: the bytes of all values that were set in the open checkpoint.
+    `changed`: the bytes of the values that were set in the open checkpoint.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Overlay:
         """Set the values of keys in the open checkpoint."""
         # Counted now, for all that is looked at here has just been used: a checkpoint's end is too late for caches.
         size = _bytes_of(changes.values())
-        self.changed += size
+        self.changed += size - _bytes_of(map(self._fresh.get, changes))
         self._newest_bytes += size - _bytes_of(map(self._newest.get, changes))
         self._fresh.update(changes)
         self._newest.update(changes)

@@ -43,7 +43,7 @@ class OverlayStore(Store):
         self._overlays: dict[int, Overlay] = defaultdict(Overlay)
 
     def changed_bytes(self, partition: int) -> int:
-        """The bytes of all values that were set in the open checkpoint."""
+        """The bytes of the values that were set in the open checkpoint."""
         return self._overlays[partition].changed
 
     def freeze(self, partition: int) -> Changes:

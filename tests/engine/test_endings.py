@@ -151,10 +151,11 @@ async def test_large_states_are_checkpointed_however_few_records_they_are_of(app
     owner = opened(app, outbox, checkpoint_interval=3_600)
     running = asyncio.create_task(owner.run())
     owner.process(batch(0, 1))
+    owner.process(batch(1, 2))  # of the same model: its state is there once
     await asyncio.sleep(0.1)
     assert not outbox.kafka.offsets
-    owner.process(batch(1, 2))
-    await until(lambda: outbox.kafka.offsets.get(METRICS) == 2, 5)
+    owner.process(batch(2, 3, model="b"))
+    await until(lambda: outbox.kafka.offsets.get(METRICS) == 3, 5)
     await owner.close()
     await running
 
@@ -162,10 +163,10 @@ async def test_large_states_are_checkpointed_however_few_records_they_are_of(app
 @pytest.mark.usefixtures("two_states")
 async def test_the_agent_waits_while_two_checkpoints_worth_of_states_is_in_memory(app: StageApp) -> None:
     owner = opened(app, FakeOutbox(FakeKafka()))
-    for number in range(3):
-        owner.process(batch(number, number + 1))
+    for number, model in enumerate("abc"):
+        owner.process(batch(number, number + 1, model=model))
     await asyncio.wait_for(owner.wait_for_room(), 1)
-    owner.process(batch(3, 4))
+    owner.process(batch(3, 4, model="d"))
     waiting = asyncio.create_task(owner.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
