@@ -25,12 +25,10 @@ LABEL org.opencontainers.image.title="VisuTility Streams" org.opencontainers.ima
 # Their group is 0, for clusters that choose the user themselves (OpenShift) give it that group.
 RUN useradd --no-create-home --uid 10001 visutility && install -d -o visutility -g 0 -m 0775 /data /shared
 COPY --from=build /opt/visutility /opt/visutility
-# The metrics' address is that of the health check below; 0.0.0.0:9464 lets Prometheus in, too. Large pages make a worker
-# with very many models quicker (docs/performance.md).
+# The metrics' address is that of the health check below; 0.0.0.0:9464 lets Prometheus in, too.
 ENV PATH=/opt/visutility/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
     VISUTILITY_DATA_DIR=/data \
     VISUTILITY_METRICS_ADDRESS=127.0.0.1:9464
 USER visutility
