@@ -224,6 +224,9 @@ def load_recent(folder: Path | str, model_name: str, period: str = RECENT) -> Im
 
 def load_data(request: RetrainRequest) -> Images:
     """The labelled images to learn from, of the model that is to be retrained: those that are not held out."""
+    # Where it is imported when the first trial fits, that trial's time is for it: seconds, on a busy machine a minute.
+    import sklearn.neural_network  # noqa: F401
+
     return _dealt(request)[0]
 
 
