@@ -38,8 +38,8 @@ from streams.logs import configure_logging
 from streams.security import SecurityError
 from streams.topics import create_topics, wanted_topics
 
-#: A good run takes half a minute on two cores, and four minutes where both have other work, for trials have low priority;
-#: one that takes this long will not come to an end.
+#: A good run takes half a minute on two cores, and four minutes where both have other work, for trials have low
+#: priority; one that takes this long will not come to an end.
 DEADLINE_SECONDS = 400.0
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
