@@ -38,9 +38,9 @@ from streams.logs import configure_logging
 from streams.security import SecurityError
 from streams.topics import create_topics, wanted_topics
 
-#: A good run takes half a minute on two cores, and four minutes where both have other work, for trials have low
+#: A good run takes half a minute on two cores, and minutes where both have other work, for trials have low
 #: priority; one that takes this long will not come to an end.
-DEADLINE_SECONDS = 400.0
+DEADLINE_SECONDS = 240.0
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 

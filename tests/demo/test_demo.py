@@ -19,7 +19,7 @@ from schemas.ids import output_id
 from schemas.topics import TOPICS
 
 RUN = "import sys; from agents.demo.run import run_demo; sys.exit(run_demo({}))"
-TIME_LIMIT = 450
+TIME_LIMIT = 280
 
 
 def command(arguments: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,24 @@ def test_accuracy_falls_below_a_degraded_camera_and_recovers_on_unseen_images(
     after = first.accuracy(seen(images.serve, kind))
     assert after < min(drifted, before - 0.15)
     assert fit(seen(images.recent, kind), seed=seed).accuracy(seen(images.serve, kind)) > recovered
+
+
+#: What a trial needs is there when its time begins: in a process of its own, for this one has imported it long ago.
+LOADS = """
+import sys
+from agents.demo.digits import load_data
+from tests.tuner.making import request
+
+load_data(request())
+assert "sklearn.neural_network" in sys.modules
+"""
+
+
+def test_what_trials_import_is_imported_with_their_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recent = pools(0).recent
+    digits.save_recent(tmp_path, "m", recent.pixels, recent.labels)
+    monkeypatch.setenv(digits.FOLDER_VARIABLE, str(tmp_path))
+    subprocess.run([sys.executable, "-c", LOADS], check=True, timeout=120)
 
 
 def test_ten_trials_on_recent_images_find_a_model_that_reads_unseen_ones_again(
