@@ -125,6 +125,14 @@ class ColumnGroups(Sequence[MetricColumns]):
             self.places, self.times, self.values,
         )  # fmt: skip
 
+    def between(self, begin: int, end: int) -> ColumnGroups:
+        """Of each group the messages from number `begin` to before `end`, or as many of those as it has."""
+        ends = np.minimum(self.firsts + end, self.ends)
+        return ColumnGroups(
+            self.kinds, self.numbers, self.texts, self.texts_at, np.minimum(self.firsts + begin, ends), ends,
+            self.places, self.times, self.values,
+        )  # fmt: skip
+
 
 class PerKind(Generic[T]):
     """What is worked out once for each kind, to have it for many groups at once."""

@@ -15,7 +15,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from agents.monitor.encoded.series import MOST
-from agents.monitor.encoded.steps import EncodedSteps
+from agents.monitor.encoded.steps import LONGEST, EncodedSteps
 from agents.monitor.stage import MonitorInput, MonitorStage
 from agents.settings import Settings
 from schemas.columns.columns import ColumnGroups, Integers
@@ -82,7 +82,7 @@ class Fleet:
         self.rng, self._unusual, self._sent = random.Random(seed), unusual, 0
 
     def batch(self) -> list[StoredRecord]:
-        most = self.rng.choice([1, 1, 1, 2, 2, 16, 16, MOST + 1])
+        most = self.rng.choice([1, 1, 1, 2, 2, 16, MOST + 1, LONGEST + 1])
         senders = [model for model in range(MODELS) for _ in range(self.rng.randrange(1, most + 1))]
         self.rng.shuffle(senders)
         return [self.record(model) for model in senders]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agents.monitor.encoded.series import MOST
+from agents.monitor.encoded.steps import LONGEST
 from agents.monitor.joining import Waiting
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import MonitorState, TimedPanes, Version, decode_state, encode_state
@@ -117,7 +118,9 @@ LEFT = {
     "values that leave a window that is not full": Case(begun=11, change=of_window(trailing=bytes(8))),
     "two kinds of messages": Case(also={"precision": None}),
     "a heartbeat as well": Case(also={"type": "heartbeat"}),
-    "too many": Case(KEPT, begun=5, count=MOST + 1),
+    "too many": Case(KEPT, begun=5, count=LONGEST + 1),
+    "a block that ends among the later ones of many": Case(KEPT, begun=498 - MOST, count=MOST + 3),
+    "a value that fires after many": Case(z_score(800), begun=801, count=MOST + 1, also={"accuracy": 0.2}),
 }
 
 DAMAGED = {
@@ -148,6 +151,10 @@ TAKEN = {
     "another pane, and no more before the block ends": Case(z_score(200), begun=200 + 3 * PANE - 4, count=11),
     "nothing that is to leave before the block ends": Case(z_score(200), begun=395, count=4),
     "a block that ends with a pane": Case(z_score(2 * PANE), begun=4 * PANE - 8, count=7),
+    "many that are only kept": Case(KEPT, begun=5, count=LONGEST),
+    "many of a window that is not full": Case(z_score(800), begun=201, count=LONGEST),
+    "many of a full window": Case(z_score(800), begun=864 + 5, count=LONGEST),
+    "many, by one more than are taken at a time": Case(z_score(800), begun=864 + 5, count=MOST + 1),
     "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
     "an older time": Case(sent={"timestamp": 1.6e9}),
     "a series that is measured no more": Case(KEPT, change=of_window(trailing=bytes(8 * PANE))),

@@ -39,11 +39,16 @@ from streams.windows import Floats
 _LANE_GROWS: Final = 24
 _STATE_GROWS: Final = 48
 
+#: Messages of one model, at most, of which the kernel takes `MOST` at a time; beyond it blocks of windows often end.
+LONGEST: Final = 4 * MOST
+
 #: Models that are stepped at a time: what is read and written of them stays in the processor's own cache.
-_TOGETHER: Final = 128
+_TOGETHER: Final = 256
 
 #: Sets of metrics that are known; models that send others have steps of their own.
 _MOST_KNOWN: Final = 10_000
+
+_NOTHING: Final = np.zeros(0, np.int64)
 
 _DIRECTIONS: Final = {"up": 1, "down": -1, "both": 0}
 
@@ -65,25 +70,17 @@ class EncodedSteps:
         read: ReadStates,
         read_parts: ReadParts,
     ) -> Iterator[Stepped]:
-        """As the protocol says, where a group has few messages and nothing is to be said of them."""
-        few = (groups.ends - groups.firsts)[places] <= MOST
-        asked = np.where(few, self._asked.of(groups)[places], 0)
-        order = np.argsort(asked, kind="stable")
+        """As the protocol says, where a group has `LONGEST` messages at most and nothing is to be said of them."""
+        counts = (groups.ends - groups.firsts)[places]
+        asked = np.where(counts <= LONGEST, self._asked.of(groups)[places], 0)
+        order = np.lexsort((counts > MOST, asked))  # long ones together, for they are stepped more than once
         for alike in np.split(order, np.flatnonzero(np.diff(asked[order])) + 1):
             if not len(alike) or (one := self._every[asked[alike[0]]]) is None:
                 continue
             for first in range(0, len(alike), _TOGETHER):
                 some = alike[first : first + _TOGETHER]
-                which, clock = places[some], clocks[some]
-                states = read(which.tolist())
-                done = _stepped(one, groups.only(which), clock, states, Panes.none(len(some), len(one.numbers)))
-                yield done.of(which.tolist())
-                if len(done.wanted):
-                    again = np.unique(done.wanted[:, OWNER])
-                    panes = Panes.read(done.wanted, which.tolist(), len(one.numbers), read_parts)
-                    states = [states[number] for number in again.tolist()]
-                    done = _stepped(one, groups.only(which[again]), clock[again], states, panes)
-                    yield done.of(which[again].tolist())
+                which = places[some].tolist()
+                yield _taken(one, groups.only(places[some]), clocks[some], which, read(which), read_parts)
 
     def _number_of(self, kind: Kind) -> int:
         """Where what is asked of messages of this kind is in `_every`; 0 where the kernel is not to see them."""
@@ -165,14 +162,58 @@ class _Done(NamedTuple):
         return Stepped(
             [place for place, state in zip(places, self.states, strict=True) if state],
             [state for state in self.states if state],
-            [(places[number], name, value) for number, name, value in self.parts],
+            [(places[number], name, value) for number, name, value in self.parts if self.states[number]],
         )
 
+    def put(self, numbers: Sequence[int], done: _Done) -> None:
+        """Note what became of some of the groups, by their numbers."""
+        for number, state in zip(numbers, done.states, strict=True):
+            self.states[number] = state
+        self.parts.extend([(numbers[at], name, value) for at, name, value in done.parts])
 
-def _stepped(
-    asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes | None], read: Panes
+
+def _taken(
+    asked: _Asked,
+    groups: ColumnGroups,
+    clocks: Integers,
+    places: Sequence[int],
+    states: Sequence[bytes | None],
+    read: ReadParts,
+) -> Stepped:
+    """All messages of groups, which are at these places, taken in: `MOST` of each, then of those that have more."""
+    done, left = _Done([state or b"" for state in states], [], _NOTHING), [*range(len(places))]
+    lengths = (groups.ends - groups.firsts).tolist()
+    for begin in range(0, LONGEST, MOST):
+        left = [number for number in left if lengths[number] > begin and done.states[number]]
+        if not left:
+            break
+        now = groups.only(np.array(left)).between(begin, begin + MOST)
+        some = [done.states[number] for number in left]
+        done.put(left, _with_panes(asked, now, clocks[left], [places[number] for number in left], some, read))
+    return done.of(places)
+
+
+def _with_panes(
+    asked: _Asked,
+    groups: ColumnGroups,
+    clocks: Integers,
+    places: Sequence[int],
+    states: Sequence[bytes],
+    read: ReadParts,
 ) -> _Done:
-    text, ends = _with_ends([state or b"" for state in states])
+    """At most `MOST` of each; what wants panes has another go when they are read."""
+    lanes = len(asked.numbers)
+    done = _stepped(asked, groups, clocks, states, Panes.none(len(states), lanes))
+    if len(done.wanted):
+        again = np.unique(done.wanted[:, OWNER])
+        numbers, panes = again.tolist(), Panes.read(done.wanted, places, lanes, read)
+        some = [states[number] for number in numbers]
+        done.put(numbers, _stepped(asked, groups.only(again), clocks[again], some, panes))
+    return done
+
+
+def _stepped(asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequence[bytes], read: Panes) -> _Done:
+    text, ends = _with_ends(states)
     lanes, count, words = len(asked.numbers), len(states), np.zeros(1, np.uint64)
     # At most a state grows by this, and by the name of a version that it has in it already.
     grows = lanes * (8 * PANE + 2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
@@ -194,7 +235,7 @@ def _stepped(
 @with_others
 def load() -> None:
     """Have the kernel from now on. Needs numba."""
-    none, text = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+    none, text = _NOTHING, np.zeros(0, np.uint8)
     if asked := _Asked.of(Lanes((), ())):
         groups = ColumnGroups(Kinds(), none, text, none, none, none, none, none, np.zeros((0, 0)))
         _stepped(asked, groups, none, [], Panes.none(0, 0))
