@@ -73,14 +73,13 @@ def _outcomes_body(rng: random.Random, with_scores: bool) -> str:
     return json.dumps(columns)[1:]
 
 
-def states(settings: Settings, models: Sequence[str], values: int, *, accuracy_only: bool = False) -> Pairs:
+def states(settings: Settings, models: Sequence[str], values: int) -> Pairs:
     """Changelog records of models that the monitor has seen `values` messages of, as its own steps make them.
 
-    Of each model all that it has: its state and the panes beside it. `accuracy_only`: the messages hold one number
-    rather than four.
+    Of each model all that it has: its state and the panes beside it.
     """
     stage, table, first = MonitorStage(settings), MemoryTable(), "model-0"
-    pairs = _accuracy_only(values) if accuracy_only else metrics(in_turn(values, 1))
+    pairs = metrics(in_turn(values, 1))
     records = [StoredRecord("metrics", 0, at, 0, key, value) for at, (key, value) in enumerate(pairs)]
     Processor(stage, 0, 1, table).process(records)
     state = decode_state(table.pop(first.encode()))
@@ -89,15 +88,3 @@ def states(settings: Settings, models: Sequence[str], values: int, *, accuracy_o
         state.model = name
         yield name.encode(), encode_state(state)
         yield from ((name.encode() + part, value) for part, value in parts)
-
-
-def _accuracy_only(values: int) -> Pairs:
-    gauss = random.Random(7).gauss
-    for number in range(values):
-        fields = {
-            "type": "metrics",
-            "model_name": "model-0",
-            "timestamp": _START + number,
-            "accuracy": gauss(0.9, 0.01),
-        }
-        yield b"model-0", json.dumps(fields).encode()

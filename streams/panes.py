@@ -29,7 +29,7 @@ from streams.parts import Parts
 Floats = NDArray[np.float64]
 
 #: Values of a pane: what changes is written again up to so many values; what is sealed is a record for so many.
-PANE: Final = 64
+PANE: Final = 32
 
 #: Values of the largest window.
 LARGEST: Final = 1_000_000

@@ -265,8 +265,13 @@ class CountWindow:
             raise ValueError(f"window: expected format {_VERSION}, got {version}: written by another version of this")
         if len(data) != _HEAD.size + 8 * min(size, pushed):
             raise ValueError(f"window: expected {min(size, pushed)} values, got {(len(data) - _HEAD.size) / 8}")
+        return cls.holding(size, pushed, level, np.frombuffer(data, "<f8", offset=_HEAD.size), panes)
+
+    @classmethod
+    def holding(cls, size: int, pushed: int, level: float, values: Floats, panes: Parts | None = None) -> Self:
+        """The window after `pushed` values, of which `values` are in it, oldest first, with sums about this level."""
         window = cls(size, panes)
-        window._rebuild(pushed, level, np.frombuffer(data, "<f8", offset=_HEAD.size))
+        window._rebuild(pushed, level, values)
         return window
 
     def _rebuild(self, pushed: int, level: float, values: Floats) -> None:

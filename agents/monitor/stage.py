@@ -19,8 +19,7 @@ from agents.monitor.plan import Baselines, Plans
 from agents.monitor.quick import LONGEST, take_quietly
 from agents.monitor.segments import discard_parts
 from agents.monitor.state import Model, MonitorState, decode_state, encode_state
-from agents.monitor.upgrade import FORMAT as FIRST
-from agents.monitor.upgrade import upgraded
+from agents.monitor.upgrade import EARLIER, upgraded
 from agents.settings import Settings
 from schemas.columns.columns import MetricColumns
 from schemas.columns.decoder import LateColumnDecoder
@@ -161,7 +160,7 @@ class MonitorStage:
 
     def decode_state(self, key: str, data: bytes, parts: Parts) -> Model:
         """What `encode_state` wrote, now or in an earlier release; raises ValueError for anything else."""
-        state = upgraded(data, parts) if data[:1] == FIRST else decode_state(data)
+        state = upgraded(data, parts) if data[:1] in EARLIER else decode_state(data)
         return Model(state, parts)
 
     def deadline(self, state: Model) -> int | None:

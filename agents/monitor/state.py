@@ -18,10 +18,7 @@ MAX_VERSIONS: Final = 3
 #: Distinct metrics kept per version: with an open pane each, a model's state stays well below Kafka's 1 MiB a record.
 MAX_METRICS: Final = 50
 
-FORMAT: Final = b"\x03"
-
-#: The format before, whose fields are the first of today's: the others are as in a new state.
-FORMER: Final = b"\x02"
+FORMAT: Final = b"\x04"
 
 
 class Watching(msgspec.Struct, array_like=True, gc=False):
@@ -132,7 +129,12 @@ class Model(NamedTuple):
 
 def panes_of(series: Series, parts: Parts) -> Parts:
     """Where a series keeps what does not fit into its window's head."""
-    return parts.within(series.number.to_bytes(4, "big"))
+    return panes_under(series.number, parts)
+
+
+def panes_under(number: int, parts: Parts) -> Parts:
+    """Where the panes of a series with this number are."""
+    return parts.within(number.to_bytes(4, "big"))
 
 
 def window_of(series: Series, parts: Parts) -> CountWindow:
@@ -151,13 +153,9 @@ def encode_state(state: MonitorState) -> bytes:
 
 def decode_state(data: bytes) -> MonitorState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
-    if data[:1] not in (FORMAT, FORMER):
+    if data[:1] != FORMAT:
         raise ValueError(f"monitor state: expected format {FORMAT[0]}, got {data[:1]!r}: from another version of this")
     try:
-        state = _decode(memoryview(data)[1:])
+        return _decode(memoryview(data)[1:])
     except RecursionError as problem:
         raise ValueError("monitor state: nested too deeply") from problem
-    if data[:1] == FORMER:
-        for version in state.versions[:-1]:  # when they were seen last was not kept
-            version.seen = state.event_time
-    return state

@@ -202,7 +202,7 @@ def test_state_that_is_of_another_format_is_refused() -> None:
     driven = Driven()
     driven.feed(metrics())
     assert driven.data is not None
-    with pytest.raises(ValueError, match="format 3"):
+    with pytest.raises(ValueError, match="format 4"):
         decode_state(b"\x63" + driven.data[1:])
 
 

@@ -6,13 +6,19 @@ import base64
 import hashlib
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import FORMAT, FORMER, MonitorState, Version, decode_state, encode_state
+from agents.monitor.state import FORMAT, MonitorState, Version, encode_state
+from agents.monitor.upgrade import upgraded
 from agents.settings import Settings
-from streams.parts import MemoryTable
+from streams.parts import MemoryTable, Parts
 from streams.processor import Processor
 from streams.records import Output, StoredRecord
 
@@ -123,5 +129,81 @@ def test_a_state_of_format_2_goes_on_as_it_would_have_there() -> None:
 
 def test_versions_of_a_former_format_count_as_seen_when_it_was_written() -> None:
     state = MonitorState("m", [Version("1"), Version("2")], event_time=7)
-    read = decode_state(FORMER + encode_state(state)[1:])
+    read = upgraded(b"\x02" + encode_state(state)[1:], Parts(MemoryTable()))
     assert [version.seen for version in read.versions] == [7, 0]
+
+
+#: Ids and statistics of what format 3, whose panes had 64 values, said after the state in the file.
+SAID_IN_FORMAT_3 = {
+    "390": "a2d958b8928eabdae1cc1caf5bfb86a6c7b78227ccdfc2843663b03b7ea7e90d",
+    "450": "4732f8a63371a880e1fb8af0d5938cf27b3267df67a91bec83d73d21eca63035",
+}
+CUT_ANEW: Any = {"size": 150, "min_samples": 20}
+WIDE = Settings(
+    monitor=[
+        {"window": CUT_ANEW, "detector": {"threshold": 3.0}},
+        {"metric": "precision", "window": {"size": 64, "min_samples": 20}, "detector": {"threshold": 3.0}},
+        {"metric": "recall", "window": {"duration": "1m", "grace": "5s"}},
+        {"metric": "accuracy", "window": CUT_ANEW, "segment_by": "region", "detector": {"threshold": 3.0}},
+    ],
+    retrain=[{"min": {"accuracy": 0.86}, "of": "mean"}],
+)
+
+
+def wide_record(number: int) -> StoredRecord:
+    """Numbers that go up and down, of three regions; after 300 those of one fall for a while."""
+    message = {
+        "type": "metrics",
+        "model_name": "m",
+        "model_version": "1",
+        "timestamp": 1.7e9 + number,
+        "accuracy": round(0.9 + 0.013 * ((number * 7919 % 101) / 101 - 0.5) - (0.09 if 430 < number < 460 else 0), 6),
+        "precision": round(0.8 + 0.02 * ((number * 104729 % 89) / 89 - 0.5) - (0.2 if number % 97 == 96 else 0), 6),
+        "recall": round(0.7 + 0.03 * ((number * 1299709 % 83) / 83 - 0.5), 6),
+        "extras": {"kept": number % 17},
+        "labels": {"region": "abc"[number % 3]} if number % 2 else {},
+    }
+    return StoredRecord("metrics", 0, number, 0, b"m", json.dumps(message).encode())
+
+
+def said_of(processor: Processor[Any], numbers: range) -> list[list[str]]:
+    """Ids and statistics, a few records at a time."""
+    outputs = []
+    for first in numbers[::7]:
+        outputs += processor.process([wide_record(number) for number in range(first, min(first + 7, numbers.stop))])
+    messages = [output.message for output in outputs if isinstance(output, Output) and output.message]
+    return [[str(message.event_id), repr(getattr(message, "statistic", None))] for message in messages]
+
+
+def format_3(begun: str) -> MemoryTable:
+    written = json.loads((Path(__file__).parent / "format_3.json").read_text())[begun]
+    return MemoryTable({base64.b85decode(key): base64.b85decode(value) for key, value in written.items()})
+
+
+@pytest.mark.parametrize("begun", ["390", "450"])
+def test_a_state_of_format_3_goes_on_as_it_would_have_there(begun: str) -> None:
+    table = format_3(begun)
+    assert table[b"m"][:1] == b"\x03"
+    said = said_of(Processor(MonitorStage(WIDE), 0, 1, table), range(int(begun), 640))
+    assert hashlib.sha256(json.dumps(said).encode()).hexdigest() == SAID_IN_FORMAT_3[begun]
+    assert table[b"m"][:1] == FORMAT
+
+
+@settings(max_examples=300, deadline=None)
+@given(flips=st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=4), is_segment=st.booleans())
+def test_a_state_of_format_3_that_is_damaged_is_refused_or_read(flips: list[tuple[int, int]], is_segment: bool) -> None:
+    table = format_3("390")
+    name = b"m\0\xffs\0\0\0\x05" if is_segment else b"m"
+    data = bytearray(table[name])
+    for at, value in flips:
+        data[1 + at % (len(data) - 1)] = value
+    table[name] = bytes(data)
+    with suppress(ValueError):
+        MonitorStage(WIDE).decode_state("m", table[b"m"], Parts(table, b"m\0"))
+
+
+def test_a_state_of_format_3_without_a_part_is_refused() -> None:
+    table = format_3("390")
+    del table[b"m\0\xffs\0\0\0\x05"]
+    with pytest.raises(ValueError, match="is missing"):
+        MonitorStage(WIDE).decode_state("m", table[b"m"], Parts(table, b"m\0"))
