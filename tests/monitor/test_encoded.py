@@ -58,6 +58,7 @@ class Counting(EncodedSteps):
     def step(self, groups: ColumnGroups, places: Integers, clocks: Integers, read: Read, read_parts: Any) -> Any:
         for some in super().step(groups, places, clocks, read, read_parts):
             self.taken += len(some.places)
+            assert {place for place, _, _ in some.parts} <= {*some.places}  # of what was left, nothing is written
             yield some
 
 

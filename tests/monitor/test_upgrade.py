@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,7 +136,7 @@ def test_versions_of_a_former_format_count_as_seen_when_it_was_written() -> None
 
 #: Ids and statistics of what format 3, whose panes had 64 values, said after the state in the file.
 SAID_IN_FORMAT_3 = {
-    "390": "a2d958b8928eabdae1cc1caf5bfb86a6c7b78227ccdfc2843663b03b7ea7e90d",
+    "330": "cbca8fce524af84bd247fdf0fcbdbd1b644adeb15d04e3165cf62a6547c4b447",
     "450": "4732f8a63371a880e1fb8af0d5938cf27b3267df67a91bec83d73d21eca63035",
 }
 CUT_ANEW: Any = {"size": 150, "min_samples": 20}
@@ -180,7 +181,7 @@ def format_3(begun: str) -> MemoryTable:
     return MemoryTable({base64.b85decode(key): base64.b85decode(value) for key, value in written.items()})
 
 
-@pytest.mark.parametrize("begun", ["390", "450"])
+@pytest.mark.parametrize("begun", ["330", "450"])
 def test_a_state_of_format_3_goes_on_as_it_would_have_there(begun: str) -> None:
     table = format_3(begun)
     assert table[b"m"][:1] == b"\x03"
@@ -192,7 +193,7 @@ def test_a_state_of_format_3_goes_on_as_it_would_have_there(begun: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(flips=st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=4), is_segment=st.booleans())
 def test_a_state_of_format_3_that_is_damaged_is_refused_or_read(flips: list[tuple[int, int]], is_segment: bool) -> None:
-    table = format_3("390")
+    table = format_3("330")
     name = b"m\0\xffs\0\0\0\x05" if is_segment else b"m"
     data = bytearray(table[name])
     for at, value in flips:
@@ -203,7 +204,19 @@ def test_a_state_of_format_3_that_is_damaged_is_refused_or_read(flips: list[tupl
 
 
 def test_a_state_of_format_3_without_a_part_is_refused() -> None:
-    table = format_3("390")
+    table = format_3("330")
     del table[b"m\0\xffs\0\0\0\x05"]
     with pytest.raises(ValueError, match="is missing"):
         MonitorStage(WIDE).decode_state("m", table[b"m"], Parts(table, b"m\0"))
+
+
+@pytest.mark.parametrize("number", [-1, 2**32])
+def test_a_series_of_format_3_with_a_number_that_cannot_be_is_refused(number: int) -> None:
+    state = ["m", [["1", {"accuracy": [[20, 0], number]}]]]
+    with pytest.raises(ValueError, match=r"Expected `int`"):
+        upgraded(b"\x03" + msgspec.msgpack.encode(state), Parts(MemoryTable()))
+
+
+def test_a_version_of_format_3_that_nothing_is_known_of_is_read() -> None:
+    state = upgraded(b"\x03" + msgspec.msgpack.encode(["m", [["1"]]]), Parts(MemoryTable()))
+    assert [version.name for version in state.versions] == ["1"]

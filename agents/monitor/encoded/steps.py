@@ -184,7 +184,7 @@ def _taken(
     done, left = _Done([state or b"" for state in states], [], _NOTHING), [*range(len(places))]
     lengths = (groups.ends - groups.firsts).tolist()
     for begin in range(0, LONGEST, MOST):
-        left = [number for number in left if lengths[number] > begin and done.states[number]]
+        left = [number for number in left if lengths[number] > begin]
         if not left:
             break
         now = groups.only(np.array(left)).between(begin, begin + MOST)
