@@ -108,19 +108,20 @@ def _models(state: Mapping[bytes, bytes], settings: Settings) -> dict[str, Model
 
 def open_transactions(cluster: Cluster) -> dict[str, int]:
     """Per partition, how far the last stable offset is behind the end."""
-    admin = AdminClient({"bootstrap.servers": cluster.broker.bootstrap_servers, "log_level": 0})
     names = [f"{cluster.prefix}{topic}" for topic in (*WRITTEN, *CHANGELOGS)]
     stable, ends = (
-        _ends(admin, names, level) for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        _ends(cluster, names, level) for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
     )
     return {f"{tp.topic} [{tp.partition}]": end - stable[tp] for tp, end in ends.items()}
 
 
-def _ends(admin: AdminClient, topics: list[str], level: IsolationLevel) -> dict[TopicPartition, int]:
+def _ends(cluster: Cluster, topics: list[str], level: IsolationLevel) -> dict[TopicPartition, int]:
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     asked = {TopicPartition(topic, p): latest for topic in topics for p in range(PARTITIONS)}
     limit = time.monotonic() + ANSWER_TIMEOUT
     while True:
+        # A new client each time: one that has asked before a broker came back goes on asking with the former epoch.
+        admin = AdminClient({"bootstrap.servers": cluster.broker.bootstrap_servers, "log_level": 0})
         try:
             answers = admin.list_offsets(asked, isolation_level=level, request_timeout=60)
             return {tp: future.result().offset for tp, future in answers.items()}
@@ -132,12 +133,11 @@ def _ends(admin: AdminClient, topics: list[str], level: IsolationLevel) -> dict[
 
 def input_ends(cluster: Cluster) -> dict[tuple[str, str, int], int]:
     """How far each stage could read each of its inputs now, by (stage, topic, partition)."""
-    admin = AdminClient({"bootstrap.servers": cluster.broker.bootstrap_servers, "log_level": 0})
     found = {}
     for stage, topic in INPUTS.items():
-        for tp, end in _ends(admin, [f"{cluster.prefix}{topic}"], IsolationLevel.READ_COMMITTED).items():
+        for tp, end in _ends(cluster, [f"{cluster.prefix}{topic}"], IsolationLevel.READ_COMMITTED).items():
             found[stage, tp.topic, tp.partition] = end
-        internal = _ends(admin, [f"{cluster.prefix}{stage}{INTERNAL}"], IsolationLevel.READ_COMMITTED)
+        internal = _ends(cluster, [f"{cluster.prefix}{stage}{INTERNAL}"], IsolationLevel.READ_COMMITTED)
         for record in read(cluster, f"{stage}{INTERNAL}", {tp.partition: end for tp, end in internal.items()}):
             if not is_cut(record):  # a cut is committed with the next checkpoint, whenever that is
                 found[stage, record.topic, record.partition] = record.offset + 1
