@@ -60,8 +60,8 @@ def _changelog_records(run: Run, models: int) -> list[tuple[bytes, bytes]]:
     settings = Job(run.kafka.bootstrap_servers, "", "", "", 0).settings()
 
     def miss(values: int) -> int:
-        ((key, value),) = states(settings, ["model-0"], values)
+        ((key, value),) = states(settings, ["model-0"], values, 1)
         return abs(len(key) + len(value) - _BYTES)
 
     values = min(range(1, PANE), key=miss)  # fewer than fill a pane, so that there is one record of each model
-    return list(states(settings, names(models), values))
+    return list(states(settings, names(models), values, 1))

@@ -25,8 +25,8 @@ class Case:
     order: Callable[[int, int], Iterator[str]] = in_turn
 
 
-#: Values of models that are past their warm-up, by which an open pane is half full, as panes are on average.
-_SOME = 3 * PANE + PANE // 2
+#: Values of models that are past their warm-up, at least.
+_SOME = 3 * PANE
 
 #: Models of the first three have full windows. Of the others it is the number that counts.
 CASES = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import decode_state, encode_state
 from agents.settings import Settings
+from streams.panes import PANE
 from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
@@ -73,18 +74,29 @@ def _outcomes_body(rng: random.Random, with_scores: bool) -> str:
     return json.dumps(columns)[1:]
 
 
-def states(settings: Settings, models: Sequence[str], values: int) -> Pairs:
+def states(settings: Settings, models: Sequence[str], values: int, spread: int = PANE) -> Pairs:
     """Changelog records of models that the monitor has seen `values` messages of, as its own steps make them.
 
-    Of each model all that it has: its state and the panes beside it.
+    Of each model all that it has: its state and the panes beside it. Each model has seen one message more than the one
+    before it, so that `spread` numbers occur: with a pane's length open panes are half full on average, and become full
+    at different times, as in any fleet.
     """
-    stage, table, first = MonitorStage(settings), MemoryTable(), "model-0"
-    pairs = metrics(in_turn(values, 1))
-    records = [StoredRecord("metrics", 0, at, 0, key, value) for at, (key, value) in enumerate(pairs)]
-    Processor(stage, 0, 1, table).process(records)
-    state = decode_state(table.pop(first.encode()))
-    parts = [(key[len(first) :], value) for key, value in table.scan(f"{first}\0".encode())]
-    for name in models:
+    known = [*_known(settings, values, spread)]
+    for number, name in enumerate(models):
+        encoded, parts = known[number % spread]
+        state = decode_state(encoded)
         state.model = name
         yield name.encode(), encode_state(state)
         yield from ((name.encode() + part, value) for part, value in parts)
+
+
+def _known(settings: Settings, values: int, spread: int) -> Iterator[tuple[bytes, list[tuple[bytes, bytes]]]]:
+    """A model's state after so many messages, after one more, and so on; with how its parts' keys end, and these."""
+    stage, table, first = MonitorStage(settings), MemoryTable(), "model-0"
+    processor, key = Processor(stage, 0, 1, table), first.encode()
+    pairs = metrics(in_turn(values + spread, 1))
+    records = [StoredRecord("metrics", 0, at, 0, key, value) for at, (key, value) in enumerate(pairs)]
+    for begin, end in pairwise([0, *range(values, values + spread)]):
+        processor.process(records[begin:end])
+        parts = [(name[len(first) :], value) for name, value in table.scan(f"{first}\0".encode())]
+        yield table[key], parts
