@@ -34,8 +34,8 @@ class EngineSettings:
     partitions: int = 4
     data_dir: Path = field(default_factory=lambda: Path(".visutility"))
     delivery: Delivery = "exactly_once"
-    checkpoint_interval: float = 1.0
-    checkpoint_records: int = 200_000
+    checkpoint_interval: float = 2.0
+    checkpoint_records: int = 400_000
     output_linger: float = 0.02
     session_timeout: float = 10.0
     tick_interval: float = 1.0

@@ -66,9 +66,9 @@ class Settings(SecuritySettings):
     fsspec reaches, such as `s3://bucket/models` (`visutility-streams[remote]` and its s3fs)."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     """`at_least_once` is for brokers without transactions: after a crash some outputs are published twice."""
-    checkpoint_interval: PositiveDuration = timedelta(seconds=1)
+    checkpoint_interval: PositiveDuration = timedelta(seconds=2)
     """The longest time between two commits of state and offsets while records arrive."""
-    checkpoint_records: Annotated[WholeNumber, counted("records", 1)] = 200_000
+    checkpoint_records: Annotated[WholeNumber, counted("records", 1)] = 400_000
     """So many records make a commit before the interval is over."""
     output_linger: Duration = timedelta(milliseconds=20)
     """How long an output may wait for others, so as to be committed with them."""
