@@ -26,6 +26,7 @@ from streams.parts import Parts, Table
 from streams.records import Forward, ListedRecords, Output, Record, RecordBatch
 from streams.run import EventRun, Undecoded
 from streams.stage import Compact, Event, Input, Stage, Tick
+from streams.state_format import LaterFormat
 
 S = TypeVar("S")
 
@@ -270,7 +271,7 @@ class Processor(Generic[S]):
         """Step once for the whole run; if that raises, once for each, so that only the culprit is put aside."""
         try:
             return self._step(key, run)
-        except TooManyFailures:
+        except (TooManyFailures, LaterFormat):
             raise
         except Exception as problem:  # noqa: BLE001 - a step may raise anything; the record is not lost
             if len(run) > 1:

@@ -129,7 +129,9 @@ class Stage(Protocol[S]):
         """Compact, versioned bytes; None deletes the key, with its parts."""
         ...
 
-    def decode_state(self, key: str, data: bytes, parts: Parts) -> S: ...
+    def decode_state(self, key: str, data: bytes, parts: Parts) -> S:
+        """The state again. Raises `ValueError`, and of a state that a later version wrote `LaterFormat`."""
+        ...
 
     def deadline(self, state: S) -> int | None:
         """The tick-clock time, in milliseconds, at which this key wants a `Tick`; None if it waits for none."""

@@ -10,6 +10,7 @@ from agents.monitor.joining import Waiting
 from schemas.status import ModelState
 from streams.event_windows import EventPanes
 from streams.parts import Parts
+from streams.state_format import check_format
 from streams.windows import CountWindow, WindowHead
 
 #: Versions of a model kept at once, those seen last; a canary and its champion both go on.
@@ -152,9 +153,8 @@ def encode_state(state: MonitorState) -> bytes:
 
 
 def decode_state(data: bytes) -> MonitorState:
-    """The state that `encode_state` wrote; raises ValueError for anything else."""
-    if data[:1] != FORMAT:
-        raise ValueError(f"monitor state: expected format {FORMAT[0]}, got {data[:1]!r}: from another version of this")
+    """The state that `encode_state` wrote; raises ValueError for anything else, `LaterFormat` among them."""
+    check_format("monitor", data, FORMAT)
     try:
         return _decode(memoryview(data)[1:])
     except RecursionError as problem:

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from streams.state_format import check_format
+
 #: Versions of a model whose cooldowns are kept, those that asked last.
 MAX_VERSIONS: Final = 10
 
@@ -56,8 +58,7 @@ def encode_state(state: RetrainState) -> bytes:
 
 def decode_state(data: bytes) -> RetrainState:
     """The state that `encode_state` wrote; raises ValueError for anything else."""
-    if data[:1] != _FORMAT:
-        raise ValueError(f"retrain state: expected format {_FORMAT[0]}, got {data[:1]!r}: from another version of this")
+    check_format("retrain", data, _FORMAT)
     try:
         return _decoder.decode(memoryview(data)[1:])
     except RecursionError as problem:

@@ -35,6 +35,7 @@ from schemas.trials import TrialResult
 from streams.parts import Parts
 from streams.records import Headers, Output
 from streams.stage import Input, Tick
+from streams.state_format import check_format
 
 MAX_WAITING = 16
 """Requests of one model that may wait behind the running study; one more is refused with an alert."""
@@ -77,9 +78,8 @@ class TunerStage:
         return None if state == TunerState() else _FORMAT + state.model_dump_json(exclude_defaults=True).encode()
 
     def decode_state(self, key: str, data: bytes, parts: Parts | None = None) -> TunerState:
-        """The state again. Raises `ValueError` for a layout of another release."""
-        if data[:1] != _FORMAT:
-            raise ValueError(f"the tuner's state of {key!r} has layout {data[:1]!r}, this release reads {_FORMAT!r}")
+        """The state again. Raises `ValueError` for a format of another release."""
+        check_format(self.name, data, _FORMAT)
         return TunerState.model_validate_json(data[1:])
 
     def deadline(self, state: TunerState) -> int | None:
