@@ -97,10 +97,8 @@ class Meter:
         self._job = job
         self.worker: StreamWorker | None = None
         self.processors: list[Processor[Model]] = []
-        self.finished = asyncio.Event()
         self.begin = self.end = self.cpu_begin = self.cpu_end = 0.0
         self.commits = self.before = 0
-        self._check: asyncio.Task[None] | None = None
 
     def opened(self, partition: int, processor: Processor[Model]) -> None:
         if not self.processors:
@@ -112,8 +110,6 @@ class Meter:
         self.end, self.cpu_end = time.perf_counter(), time.process_time()
         if self.before < self._job.warm_up <= (processed := self._processed()) < self._job.records:
             self.before, self.begin, self.cpu_begin = processed, self.end, self.cpu_end
-        if self._check is None and self._processed() >= self._job.records:
-            self._check = asyncio.create_task(self._finish_when_committed())
 
     def closed(self, partition: int) -> None: ...
 
@@ -124,16 +120,17 @@ class Meter:
     def _processed(self) -> int:
         return sum(self._positions().values())
 
-    async def _finish_when_committed(self) -> None:
-        """Commit what is left now rather than at the end of the interval; the broker tells, some milliseconds later."""
-        assert self.worker is not None  # a commit came from it
+    async def finish(self) -> None:
+        """When all is processed, commit it rather than at the interval's end; the broker tells when it is done."""
+        while self._processed() < self._job.records:  # noqa: ASYNC110 - no event tells of a batch
+            await asyncio.sleep(0.005)
+        assert self.worker is not None  # it processed them
         app = self.worker.app("monitor")
         for owner in filter(None, map(app.engine.owner, app.engine.partitions)):
             await owner.checkpoint()
         consumer: Any = app.consumer
         while sum([await consumer.committed(tp) or 0 for tp in self._positions()]) < self._job.records:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # the broker has no event for it
-        self.finished.set()
 
 
 async def measure(job: Job) -> Result:
@@ -155,11 +152,12 @@ async def measure(job: Job) -> Result:
             await asyncio.sleep(0.002)
         ready, memory = time.perf_counter() - begin, _resident_bytes()
         if job.records:
-            failed, done = asyncio.ensure_future(worker.wait()), asyncio.ensure_future(meter.finished.wait())
+            failed, done = asyncio.ensure_future(worker.wait()), asyncio.ensure_future(meter.finish())
             await asyncio.wait({failed, done}, return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 await failed
             failed.cancel()
+            await done
         models = 0 if job.records else sum(1 for processor in meter.processors for _ in processor.states())
         seconds, cpu = meter.end - meter.begin, meter.cpu_end - meter.cpu_begin
         return Result(job.records - meter.before, seconds, cpu, ready, models, meter.commits, memory)
