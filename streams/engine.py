@@ -19,6 +19,7 @@ from streams.identity import TOPICS_KEY, StateMismatch, check_partitions, check_
 from streams.lag import LagWarnings
 from streams.memory import hand_back
 from streams.outbox import CommitOffsets, NotCommitted, Outbox, PlainOutbox, TransactionalOutbox
+from streams.overlay import Unwritten
 from streams.owner import Gap, Listener, PartitionOwner
 from streams.restore import restore
 from streams.settings import EngineSettings
@@ -173,6 +174,10 @@ class Engine(Generic[S]):
         """For each input of each open partition, how many offsets are there to read; commit markers count too."""
         ends = ((tp, self._consumer().end_position(tp), at) for tp, at in self.expected_positions().items())
         return {tp: max(0, end - at) for tp, end, at in ends if end is not None}
+
+    def unwritten(self) -> Unwritten:
+        """What RocksDB does not have of the open partitions."""
+        return self._table.store.unwritten()
 
     def feed(self, partition: int, message: Message) -> bool:
         """Apply a message this process made; False if the partition is not here any more."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from streams.write_back import Changes, WriteBack
 
@@ -96,6 +96,18 @@ class Overlay:
         self._newest_bytes = _bytes_of(self._newest.values())
 
 
+class Unwritten(NamedTuple):
+    """What RocksDB does not have, in bytes: of memory, and of the changelog that a start after a crash reads."""
+
+    memory: int
+    changelog: int
+
+    @classmethod
+    def of(cls, every: Collection[Overlay]) -> Self:
+        """Of all these together."""
+        return cls(sum(each.size for each in every), sum(each.waiting.logged for each in every))
+
+
 def _bytes_of(values: Iterable[bytes | None]) -> int:
     return sum(map(len, filter(None, values)))
 
@@ -103,8 +115,9 @@ def _bytes_of(values: Iterable[bytes | None]) -> int:
 def most_waiting(every: Mapping[int, Overlay]) -> int | None:
     """The partition with which to begin to write where all together take too much."""
     able = [partition for partition, each in every.items() if each.waiting]
-    if able and sum(each.size for each in every.values()) > WAITING_BYTES:
+    unwritten = Unwritten.of(every.values())
+    if able and unwritten.memory > WAITING_BYTES:
         return max(able, key=lambda partition: every[partition].size)
-    if able and sum(each.waiting.logged for each in every.values()) > LOGGED_BYTES:
+    if able and unwritten.changelog > LOGGED_BYTES:
         return max(able, key=lambda partition: every[partition].waiting.logged)
     return None

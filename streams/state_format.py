@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LaterFormat(ValueError):
-    """A later version wrote the state. The worker stops: this one's records belong to that version, not put aside."""
+    """A later version wrote the state; who stops there leaves the records of its key to that version."""
 
 
 def check_format(stage: str, data: bytes, known: bytes) -> None:

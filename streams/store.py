@@ -18,7 +18,7 @@ from faust.stores.rocksdb import Store
 from faust.tables.table import Table
 from faust.types import TP
 
-from streams.overlay import Overlay, most_waiting
+from streams.overlay import Overlay, Unwritten, most_waiting
 from streams.rocksdb import open_database
 from streams.write_back import Change, Changes
 
@@ -45,6 +45,10 @@ class OverlayStore(Store):
     def changed_bytes(self, partition: int) -> int:
         """The bytes of the values that were set in the open checkpoint."""
         return self._overlays[partition].changed
+
+    def unwritten(self) -> Unwritten:
+        """What RocksDB does not have of all partitions."""
+        return Unwritten.of(self._overlays.values())
 
     def freeze(self, partition: int) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""

@@ -6,6 +6,8 @@
     visutility_outputs_total{stage,topic}        records published by them; dead letters have the topic dead-letter
     visutility_lag_records{stage,topic}          offsets of owned partitions there are to read
     visutility_delay_seconds{stage}              how old the newest processed record is, while there are more to read
+    visutility_unwritten_bytes{stage}            memory of changes that RocksDB does not have
+    visutility_unwritten_changelog_bytes{stage}  changelog that a start after a crash would read
     visutility_transaction_seconds{stage}        a checkpoint's transaction, a histogram
     visutility_checkpoint_seconds{stage}         the whole checkpoint: transaction and RocksDB, a histogram
     visutility_checkpoint_failures_total{stage}  checkpoints that failed and were made up for
@@ -92,6 +94,17 @@ class EngineCollector(Collector):
             "delay_seconds",
             "How old the newest processed record is, while there are more to read.",
             {s: self._delay(e) for s, e in engines.items()},
+        )
+        unwritten = {stage: engine.unwritten() for stage, engine in self._worker.engines().items()}
+        yield self._gauge(
+            "unwritten_bytes",
+            "Memory of changes that RocksDB does not have.",
+            {stage: each.memory for stage, each in unwritten.items()},
+        )
+        yield self._gauge(
+            "unwritten_changelog_bytes",
+            "Changelog that a start after a crash would read.",
+            {stage: each.changelog for stage, each in unwritten.items()},
         )
         transactions = {stage: engine.tally.transactions for stage, engine in engines.items()}
         yield _histogram("transaction_seconds", "How long a checkpoint's transaction takes.", transactions)

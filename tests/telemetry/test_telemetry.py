@@ -64,6 +64,8 @@ async def test_what_a_worker_has_committed_is_counted(real_broker: Broker, topic
     assert value(text, "visutility_outputs_total", stage="summing", topic="dead-letter") == 1
     assert value(text, "visutility_lag_records", stage="summing", topic="metrics") == 0
     assert value(text, "visutility_delay_seconds", stage="summing") == 0
+    assert value(text, "visutility_unwritten_bytes", stage="summing") > 0
+    assert value(text, "visutility_unwritten_changelog_bytes", stage="summing") > 0
     assert (value(text, "visutility_ready"), value(text, "visutility_partitions", stage="summing")) == (1, 1)
     checkpoints = value(text, "visutility_checkpoint_seconds_count", stage="summing")
     assert checkpoints >= 1
