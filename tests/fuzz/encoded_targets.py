@@ -85,7 +85,10 @@ def _states_target(draw: random.Random) -> Target:
 
     def damaged(state: bytes) -> bytes:
         kind = draw.random()
-        return state if kind < 0.2 else mutator.packed(state) if kind < 0.5 else FORMAT + changed(draw, state[1:])
+        if 0.2 <= kind < 0.5:
+            state = mutator.packed(state)
+            return state if state[:1] < FORMAT else FORMAT + state[1:]  # of a later format it would stop the worker
+        return state if kind < 0.2 else FORMAT + changed(draw, state[1:])
 
     def some() -> Given:
         fleet, most = Fleet(draw.randrange(2**32), 0.01), draw.choice((1, 1, 2, 5))

@@ -13,7 +13,7 @@ from agents.monitor.encoded.series import MOST
 from agents.monitor.encoded.steps import LONGEST
 from agents.monitor.joining import Waiting
 from agents.monitor.stage import MonitorStage
-from agents.monitor.state import MonitorState, TimedPanes, Version, decode_state, encode_state
+from agents.monitor.state import FORMAT, MonitorState, TimedPanes, Version, decode_state, encode_state
 from agents.settings import Settings
 from schemas.kernel import COMPILED
 from schemas.status import ModelState
@@ -234,7 +234,7 @@ def test_models_of_other_partitions_are_left() -> None:
 def test_steps_that_are_taken_are_no_failures() -> None:
     fleet, table, (stage, steps) = Fleet(11, 0.0), MemoryTable(), stage_of(z_score())
     Processor(MonitorStage(z_score()), 0, 1, table).process(messages(fleet, 31))
-    table[b"model-0"] = b"damaged"
+    table[b"model-0"] = FORMAT + b"damaged"
     processor = Processor(stage, 0, 1, table, max_failures=1)
     for _ in range(2):
         processor.process(messages(fleet, 1))

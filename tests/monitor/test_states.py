@@ -202,8 +202,8 @@ def test_state_that_is_of_another_format_is_refused() -> None:
     driven = Driven()
     driven.feed(metrics())
     assert driven.data is not None
-    with pytest.raises(ValueError, match="format 4"):
-        decode_state(b"\x63" + driven.data[1:])
+    with pytest.raises(ValueError, match="format 0, this version reads 4"):
+        decode_state(b"\x00" + driven.data[1:])
 
 
 def test_a_version_that_is_not_seen_for_the_retention_is_forgotten_and_leaves_nothing_behind() -> None:

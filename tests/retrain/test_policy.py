@@ -172,5 +172,5 @@ def test_no_key_waits_for_ticks() -> None:
 
 
 def test_state_that_is_of_another_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 1"):
-        Policy().stage.decode_state("fraud", b"\x63")
+    with pytest.raises(ValueError, match="format 0, this version reads 1"):
+        Policy().stage.decode_state("fraud", b"\x00")
