@@ -26,6 +26,7 @@ from schemas.kernel import COMPILED
 from streams.owner import Commit, Listener
 from streams.processor import Processor
 from streams.settings import EngineSettings
+from streams.stage_app import StageApp
 from streams.topics import create_topics, wanted_topics
 from streams.worker import StreamWorker
 
@@ -108,8 +109,6 @@ class Meter:
     def committed(self, partition: int, processor: Processor[Model], commit: Commit) -> None:
         self.commits += 1
         self.end, self.cpu_end = time.perf_counter(), time.process_time()
-        if self.before < self._job.warm_up <= (processed := self._processed()) < self._job.records:
-            self.before, self.begin, self.cpu_begin = processed, self.end, self.cpu_end
 
     def closed(self, partition: int) -> None: ...
 
@@ -121,16 +120,27 @@ class Meter:
         return sum(self._positions().values())
 
     async def finish(self) -> None:
-        """When all is processed, commit it rather than at the interval's end; the broker tells when it is done."""
-        while self._processed() < self._job.records:  # noqa: ASYNC110 - no event tells of a batch
-            await asyncio.sleep(0.005)
-        assert self.worker is not None  # it processed them
-        app = self.worker.app("monitor")
-        for owner in filter(None, map(app.engine.owner, app.engine.partitions)):
-            await owner.checkpoint()
-        consumer: Any = app.consumer
+        """Begin the clock after the warm-up, and return when the broker has the commit of all."""
+        if self._job.warm_up:
+            await self._commit_after(self._job.warm_up)
+            if (before := self._processed()) < self._job.records:
+                self.before, self.begin, self.cpu_begin = before, time.perf_counter(), time.process_time()
+        await self._commit_after(self._job.records)
+        consumer: Any = self._app().consumer
         while sum([await consumer.committed(tp) or 0 for tp in self._positions()]) < self._job.records:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # the broker has no event for it
+
+    async def _commit_after(self, records: int) -> None:
+        """When so many are processed, commit them rather than at the interval's end."""
+        while self._processed() < records:  # noqa: ASYNC110 - no event tells of a batch
+            await asyncio.sleep(0.005)
+        engine = self._app().engine
+        for owner in filter(None, map(engine.owner, engine.partitions)):
+            await owner.checkpoint()
+
+    def _app(self) -> StageApp:
+        assert self.worker is not None  # it processed what is asked about
+        return self.worker.app("monitor")
 
 
 async def measure(job: Job) -> Result:

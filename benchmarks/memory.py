@@ -11,8 +11,8 @@ from benchmarks.cli_worker import cli_worker
 from benchmarks.run import Json, Run
 from benchmarks.traffic import MODELS, message, names
 
-#: Records of one round of producing; how far the worker may be behind before more are produced.
-_ROUND, _AHEAD = 50_000, 300_000
+#: Records of one round of producing; how far what is committed may be behind before more are produced: two commits.
+_ROUND, _AHEAD = 50_000, 1_000_000
 
 #: Share of the time that is left to the worker to reach its level.
 _WARM_UP = 0.1
