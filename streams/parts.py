@@ -64,8 +64,10 @@ class Parts:
 
     def get_all(self, names: Iterable[bytes]) -> list[bytes]:
         """Several parts; raises KeyError if one is not there."""
-        keys, changes, table = [self._prefix + name for name in names], self._changes, self._table
-        found = [changes[key] if key in changes else table.get(key) for key in keys]
+        keys, changes = [self._prefix + name for name in names], self._changes
+        others = [key for key in keys if key not in changes]
+        stored = dict(zip(others, self._table.get_many(others), strict=True)) if others else {}
+        found = [changes[key] if key in changes else stored[key] for key in keys]
         if None in found:
             raise KeyError(keys[found.index(None)][len(self._prefix) :])
         return cast("list[bytes]", found)
@@ -81,9 +83,9 @@ class Parts:
 
     def write(self) -> None:
         """Put all changes, of whatever prefix, into the table."""
-        for key, value in self._changes.items():
-            if value is not None:
-                self._table[key] = value
-            elif key in self._table:
-                del self._table[key]
+        if not self._changes:
+            return
+        self._table.update({key: value for key, value in self._changes.items() if value is not None})
+        for key in [key for key, value in self._changes.items() if value is None and key in self._table]:
+            del self._table[key]
         self._changes.clear()
