@@ -16,19 +16,24 @@ from streams.panes import PANE
 
 @dataclass(frozen=True)
 class Case:
-    """`models` that the worker has known for `values` values each, four metrics a record, and who sends the records."""
+    """`models` that the worker has known for `values` values each, four metrics a record, and who sends the records.
+
+    `spread`: each model has seen one more than the one before it, so many numbers in turn (`traffic.states`).
+    """
 
     name: str
     window: int
     models: int
     values: int
     order: Callable[[int, int], Iterator[str]] = in_turn
+    spread: int = PANE
 
 
 #: Values of models that are past their warm-up, at least.
 _SOME = 3 * PANE
 
-#: Models of the first three have full windows. Of the others it is the number that counts.
+#: Models of the first three have full windows. Of the others it is the number that counts; with full windows, each at
+#: another place in its block, some panes and blocks end in every batch.
 CASES = (
     Case("window 500", 500, MODELS, 500),
     Case("window 5,000", 5_000, MODELS, 5_000),
@@ -37,6 +42,7 @@ CASES = (
     Case("100 models, Zipf", 500, 100, _SOME, zipf),
     Case("10,000 models", 500, 10_000, _SOME),
     Case("10,000 models, Zipf", 500, 10_000, _SOME, zipf),
+    Case("10,000 models, full windows", 500, 10_000, 500, spread=500),
     Case("100,000 models", 500, 100_000, _SOME),
     Case("100,000 models, Zipf", 500, 100_000, _SOME, zipf),
 )
@@ -127,5 +133,5 @@ def _fill_changelog(run: Run, prefix: str, case: Case) -> str:
     changelog = f"{prefix}monitor-changelog"
     settings = Job(run.kafka.bootstrap_servers, prefix, "", "", 0, case.window).settings()
     run.kafka.create(changelog, **{"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"})
-    run.kafka.fill_changelog(changelog, states(settings, names(case.models), case.values))
+    run.kafka.fill_changelog(changelog, states(settings, names(case.models), case.values, case.spread))
     return changelog

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from agents.monitor.encoded.series import MOST
+from agents.monitor.encoded.layout import MOST
 from agents.monitor.encoded.steps import LONGEST, EncodedSteps
 from agents.monitor.stage import MonitorInput, MonitorStage
 from agents.settings import Settings

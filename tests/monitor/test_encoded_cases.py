@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 
-from agents.monitor.encoded.series import MOST
+from agents.monitor.encoded import blocks
+from agents.monitor.encoded.blocks import LARGEST_BLOCK
+from agents.monitor.encoded.layout import MOST
 from agents.monitor.encoded.steps import LONGEST
 from agents.monitor.joining import Waiting
 from agents.monitor.stage import MonitorStage
@@ -22,6 +30,7 @@ from streams.parts import MemoryTable
 from streams.processor import Processor
 from streams.records import StoredRecord
 from streams.stage import Tick
+from streams.window_sums import lower_median
 from tests.monitor.test_encoded import KEPT, MODELS, Counting, Fleet, stage_of
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="needs numba: the extra fast")
@@ -107,7 +116,15 @@ LEFT = {
     "another version": Case(sent={"model_version": "2"}),
     "another version seen last": Case(change=of_model(last_version="2")),
     "another version before": Case(change=lambda state: state.versions.insert(0, Version("0"))),
-    "a block that ends": Case(KEPT, begun=498, count=3),
+    "a block of few values, and the next": Case(begun=38, count=3),
+    "a block of more values than are put together, and the next": Case(
+        z_score(LARGEST_BLOCK + 1), LARGEST_BLOCK, count=2
+    ),
+    "a block with zeros of either sign": Case(KEPT, begun=490, first={"accuracy": -0.0}, count=12),
+    "a value that fires after a block's end": Case(z_score(64), begun=127, also={"accuracy": 0.2}),
+    "digits that are lost after a block's end": Case(
+        z_score(64), begun=63, first={"accuracy": 1e200}, count=2, also={"accuracy": 0.2}
+    ),
     "what leaves the window is not at hand": Case(change=of_window(trailing=b"")),
     "nor is it of a pane that begins": Case(z_score(800), begun=864 + PANE - 1, change=of_window(trailing=b"")),
     "fewer values to leave the window than come": Case(
@@ -119,7 +136,6 @@ LEFT = {
     "two kinds of messages": Case(also={"precision": None}),
     "a heartbeat as well": Case(also={"type": "heartbeat"}),
     "too many": Case(KEPT, begun=5, count=LONGEST + 1),
-    "a block that ends among the later ones of many": Case(KEPT, begun=498 - MOST, count=MOST + 3),
     "a value that fires after many": Case(z_score(800), begun=801, count=MOST + 1, also={"accuracy": 0.2}),
 }
 
@@ -150,10 +166,17 @@ TAKEN = {
     "the last pane of a block": Case(z_score(200), begun=200 + 3 * PANE - 4, count=5),
     "another pane, and no more before the block ends": Case(z_score(200), begun=200 + 3 * PANE - 4, count=11),
     "nothing that is to leave before the block ends": Case(z_score(200), begun=395, count=4),
-    "a block that ends with a pane": Case(z_score(2 * PANE), begun=4 * PANE - 8, count=7),
+    "nearly a block that ends with a pane": Case(z_score(2 * PANE), begun=4 * PANE - 8, count=7),
+    "a block that ends": Case(KEPT, begun=498, count=3),
+    "a block of few values": Case(begun=31, count=9),
+    "the largest block": Case(z_score(LARGEST_BLOCK), LARGEST_BLOCK - 1, count=2),
+    "a block that ends among the later ones of many": Case(KEPT, begun=498 - MOST, count=MOST + 3),
+    "a block's end for which nothing that leaves need be at hand": Case(
+        z_score(64), begun=127, change=of_window(trailing=bytes(64), after_total=9.0), count=3
+    ),
     "many that are only kept": Case(KEPT, begun=5, count=LONGEST),
-    "many of a window that is not full": Case(z_score(800), begun=201, count=LONGEST),
-    "many of a full window": Case(z_score(800), begun=864 + 5, count=LONGEST),
+    "many of a window that is not full": Case(z_score(800, threshold=9.0), begun=201, count=LONGEST),
+    "many of a full window": Case(z_score(800, threshold=9.0), begun=864 + 5, count=LONGEST),
     "many, by one more than are taken at a time": Case(z_score(800), begun=864 + 5, count=MOST + 1),
     "a constant": Case(first={"accuracy": 0.9}, sent={"accuracy": 0.9}),
     "an older time": Case(sent={"timestamp": 1.6e9}),
@@ -225,6 +248,44 @@ def test_what_is_damaged_is_left(damage: tuple[bytes, bytes]) -> None:
 @pytest.mark.parametrize("case", TAKEN.values(), ids=TAKEN)
 def test_what_is_calm_is_taken(case: Case) -> None:
     assert taken(case) == MODELS
+
+
+@profile(max_examples=40, deadline=None)
+@given(
+    size=st.sampled_from([MOST + 1, PANE + 1, PANE + 2, 2 * PANE, 2 * PANE + 1, 77, 100, 160]),
+    ended=st.integers(1, 3),
+    before=st.integers(0, MOST),
+    count=st.integers(1, 3 * MOST),
+    is_measured=st.booleans(),
+)
+def test_blocks_end_as_they_do_otherwise(size: int, ended: int, before: int, count: int, is_measured: bool) -> None:
+    asked = z_score(size, threshold=40.0) if is_measured else KEPT
+    assert taken(Case(asked, begun=max(ended * size - before, 1), count=count)) == MODELS
+
+
+NOT_PLAIN: list[bytes | None] = [None, b"", bytes(7), bytes(8 * PANE - 8), struct.pack("<d", math.nan) * PANE]
+
+
+@pytest.mark.parametrize("damaged", NOT_PLAIN)
+def test_a_block_of_a_damaged_pane_is_left(damaged: bytes | None) -> None:
+    asked, fleet, encoded = z_score(200), Fleet(11, 0.0), MemoryTable()
+    Processor(MonitorStage(asked), 0, 1, encoded).process(messages(fleet, 199))
+    for name in [name for name in encoded if name.endswith(b"\0\0\0\x02")]:
+        if damaged is None:
+            del encoded[name]
+        else:
+            encoded[name] = damaged
+    decoded, batch, (stage, steps) = MemoryTable(encoded), messages(fleet, 3), stage_of(asked)
+    other = Processor(MonitorStage(asked), 0, 1, decoded)
+    assert Processor(stage, 0, 1, encoded).process(batch) == other.process(batch)
+    assert encoded == decoded
+    assert not steps.taken
+
+
+@profile(max_examples=200, deadline=None)
+@given(values=st.lists(st.floats(-1e9, 1e9).map(lambda value: round(value, -7) + 0.0), min_size=1, max_size=60))
+def test_a_lower_median_is_that_of_sorting(values: list[float]) -> None:
+    assert blocks.lower_median(np.array(values), len(values)) == lower_median(np.array(values))
 
 
 def test_models_of_other_partitions_are_left() -> None:

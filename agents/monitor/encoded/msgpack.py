@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from schemas.columns.numbers import Doubles, Words
+from schemas.columns.scan import is_text
 from schemas.columns.words import Bytes, word_at
 from schemas.kernel import bare, inlined
 
@@ -261,3 +262,10 @@ def copy(text: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
     for offset in range(np.uint64(end - begin)):
         out[place + offset] = text[first + offset]
     return at + end - begin
+
+
+@bare
+def is_value(text: Bytes, at: int, end: int, other: Bytes, first: int, last: int) -> bool:
+    """Whether a text as it is written is a part of another."""
+    begin = bytes_at(text, at, end)
+    return is_text(text, begin, begin + length_at(text, at), other, first, last)

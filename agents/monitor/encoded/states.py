@@ -6,6 +6,22 @@ from typing import Any, Final
 
 import numpy as np
 
+from agents.monitor.encoded.layout import (
+    COUNTED,
+    LANE,
+    NAME_AT,
+    NAME_END,
+    OWNER,
+    PART_OWNER,
+    SEALED,
+    UNREAD,
+    WANTED,
+    WATCHED,
+    WATCHED_AT,
+    WATCHED_END,
+    WRITTEN,
+    Whole,
+)
 from agents.monitor.encoded.msgpack import (
     EMPTY,
     FALSE,
@@ -16,27 +32,11 @@ from agents.monitor.encoded.msgpack import (
     after_value,
     copy,
     count_at,
+    is_value,
     length_at,
     put_count,
 )
-from agents.monitor.encoded.series import (
-    COUNTED,
-    LANE,
-    NAME_AT,
-    NAME_END,
-    OWNER,
-    SEALED,
-    UNREAD,
-    WANTED,
-    WATCHED,
-    WATCHED_AT,
-    WATCHED_END,
-    WRITTEN,
-    Whole,
-    is_value,
-    read_series,
-    step_series,
-)
+from agents.monitor.encoded.series import read_series, step_series
 from agents.monitor.state import FORMAT, MonitorState, Version
 from schemas.columns.kinds import past_text
 from schemas.columns.numbers import Doubles, Words
@@ -55,14 +55,14 @@ _METRICS = np.frombuffer(b"metrics", np.uint8)
 def step_states(
     text: Bytes, ends: Whole, texts: Bytes, texts_at: Whole, firsts: Whole, lasts: Whole, times: Whole, clocks: Whole,
     names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, read: Bytes, spans: Any, sealed: Bytes,
-    owners: Whole, wanted: Any, out: Bytes, out_ends: Whole, places: Whole, words: Words, doubles: Doubles,
-    sums: Doubles,
+    parts: Any, wanted: Any, out: Bytes, out_ends: Whole, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    rows: Any,
 ) -> int:  # fmt: skip
     """Write each state with its messages taken in; nothing for one that is to have a step of its own, or other panes.
 
-    Returns how many panes are full: `sealed` gets them, with their names, and `owners` the numbers of their states.
+    Returns how many parts there are: `sealed` gets them, each after its name, and `parts` whose and where they are.
     `wanted` gets the panes without which some cannot be done, as many as `places` says then; who has read them gives
-    them in `read`, and in `spans`, for each state and lane, where one begins and ends (`step_series`).
+    them in `read`, and in `spans`, for each state and lane, where they begin and end (`step_series`).
 
     States are in `text` one after the other up to their `ends`. Of each the messages are of the kind that `texts_at`
     has in `texts` (`ColumnGroups`), and columns of `values`, a row for each lane, and of `times`, from one of `firsts`
@@ -70,31 +70,32 @@ def step_states(
     and of `limits`, with texts in `names` and `watched`. `out_ends`: where each that is written ends in `out`, which is
     where the former ends for one that is not. The rest is for the kernel to work with.
     """
-    begin = written = panes = wants = 0
+    begin = written = count = wants = 0
     for number in range(len(ends)):
-        places[SEALED], places[WANTED] = panes, wants
+        places[SEALED], places[WANTED] = count, wants
         at = _step(
             text, begin, ends[number], texts, past_text(texts, texts_at[number] + 2), firsts[number], lasts[number],
-            times, clocks[number], names, watched, lanes, limits, values, read, spans[number], sealed, wanted, out,
-            written, places, words, doubles, sums,
+            times, clocks[number], names, watched, lanes, limits, values, read, spans[number], sealed, parts, wanted,
+            out, written, places, words, doubles, sums, rows,
         )  # fmt: skip
         begin = ends[number]
         if at == UNREAD:
             wanted[wants : places[WANTED], OWNER] = number
             wants = places[WANTED]
         if at >= 0:
-            owners[panes : places[SEALED]] = number
-            panes, written = places[SEALED], at
+            parts[count : places[SEALED], PART_OWNER] = number
+            count, written = places[SEALED], at
         out_ends[number] = written
     places[WANTED] = wants
-    return panes
+    return count
 
 
 @bare
 def _step(
     text: Bytes, begin: int, end: int, texts: Bytes, version: int, first: int, last: int, times: Whole, clock: int,
     names: Bytes, watched: Bytes, lanes: Any, limits: Doubles, values: Doubles, read: Bytes, spans: Any, sealed: Bytes,
-    wanted: Any, out: Bytes, written: int, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    parts: Any, wanted: Any, out: Bytes, written: int, places: Whole, words: Words, doubles: Doubles, sums: Doubles,
+    rows: Any,
 ) -> int:  # fmt: skip
     """Write one state; past it, or −1, or `UNREAD`."""
     name = _name_at(text, begin, end, texts, version)
@@ -117,12 +118,13 @@ def _step(
         taken |= 1 << lane
         if not is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END]):
             return -1
+        asked = places[WANTED]
         past = step_series(
             text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], read, spans[lane],
-            sealed, wanted, out, written, words, doubles, sums,
+            sealed, parts, wanted, out, written, words, doubles, sums, rows,
         )  # fmt: skip
         if past == UNREAD:
-            wanted[places[WANTED] - 1, LANE] = lane
+            wanted[asked : places[WANTED], LANE] = lane
         elif past < 0:
             return -1
         else:

@@ -11,27 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.drift.z_score import ZScore
-from agents.monitor.encoded.msgpack import joined
-from agents.monitor.encoded.panes import Panes
-from agents.monitor.encoded.series import (
+from agents.monitor.encoded.blocks import LARGEST_BLOCK, ROWS
+from agents.monitor.encoded.layout import (
     ASKED,
+    FOLLOWING_NAME_BYTES,
     LIMITS,
     MOST,
-    NAME_BYTES,
+    MOST_PARTS,
     OWNER,
+    PART,
+    PART_ENDS,
     PLACES,
     SEAL_BYTES,
+    SEALS,
     SUMS,
     WANTED,
     WANTS,
     Whole,
 )
+from agents.monitor.encoded.msgpack import joined
+from agents.monitor.encoded.panes import NewestParts, Panes
 from agents.monitor.encoded.states import step_states
 from agents.monitor.plan import Lanes, Plan, Plans
 from schemas.columns.columns import ColumnGroups, Integers, Kind, Kinds, PerKind
 from schemas.columns.words import Bytes
 from schemas.kernel import with_others
-from streams.panes import PANE
+from streams.panes import PANE, panes_of
 from streams.stage import ReadParts, ReadStates, Stepped
 from streams.windows import Floats
 
@@ -40,7 +45,7 @@ _LANE_GROWS: Final = 24
 _STATE_GROWS: Final = 48
 
 #: Messages of one model, at most, of which the kernel takes `MOST` at a time; beyond it blocks of windows often end.
-LONGEST: Final = 4 * MOST
+LONGEST: Final = 16 * MOST
 
 #: Models that are stepped at a time: what is read and written of them stays in the processor's own cache.
 _TOGETHER: Final = 256
@@ -102,6 +107,9 @@ class _Asked:
     watched: Bytes
     numbers: NDArray[np.int64]
     limits: Floats
+    #: Values of the longest block whose end the kernel takes, and bytes of the parts of one state, at most.
+    longest_block: int
+    part_bytes: int
 
     @classmethod
     def of(cls, lanes: Lanes) -> Self | None:
@@ -115,7 +123,9 @@ class _Asked:
         for at, lane in enumerate(every):
             texts = [*_span(name_ends, at), *_span(watched_ends, at)]
             numbers[at], limits[at] = [*_numbers(lane.plan), *texts], _limits(lane.plan)
-        return cls(names, watched, numbers, limits)
+        blocks = [min(lane.plan.size, LARGEST_BLOCK) for lane in every]
+        parts = [SEALS * SEAL_BYTES + FOLLOWING_NAME_BYTES + 2 * 8 * panes_of(size) for size in blocks]
+        return cls(names, watched, numbers, limits, max(blocks, default=0), sum(parts))
 
 
 def _numbers(plan: Plan) -> list[int]:
@@ -148,7 +158,7 @@ def _with_ends(texts: Sequence[bytes]) -> tuple[Bytes, Whole]:
 
 
 class _Done(NamedTuple):
-    """The states after the messages of one group each, and the panes that are full: of which group, its name, itself.
+    """The states after the messages of one group each, and their parts that were written: of which group, name, value.
 
     Of a group that is to have a step of its own, an empty state; so it is of one that wants panes which were not given.
     """
@@ -156,20 +166,6 @@ class _Done(NamedTuple):
     states: list[bytes]
     parts: list[tuple[int, bytes, bytes]]
     wanted: Whole
-
-    def of(self, places: Sequence[int]) -> Stepped:
-        """It for groups at these places."""
-        return Stepped(
-            [place for place, state in zip(places, self.states, strict=True) if state],
-            [state for state in self.states if state],
-            [(places[number], name, value) for number, name, value in self.parts if self.states[number]],
-        )
-
-    def put(self, numbers: Sequence[int], done: _Done) -> None:
-        """Note what became of some of the groups, by their numbers."""
-        for number, state in zip(numbers, done.states, strict=True):
-            self.states[number] = state
-        self.parts.extend([(numbers[at], name, value) for at, name, value in done.parts])
 
 
 def _taken(
@@ -181,16 +177,20 @@ def _taken(
     read: ReadParts,
 ) -> Stepped:
     """All messages of groups, which are at these places, taken in: `MOST` of each, then of those that have more."""
-    done, left = _Done([state or b"" for state in states], [], _NOTHING), [*range(len(places))]
+    after, parts = [state or b"" for state in states], NewestParts(read)
     lengths = (groups.ends - groups.firsts).tolist()
     for begin in range(0, LONGEST, MOST):
-        left = [number for number in left if lengths[number] > begin]
+        left = [number for number, length in enumerate(lengths) if length > begin and after[number]]
         if not left:
             break
-        now = groups.only(np.array(left)).between(begin, begin + MOST)
-        some = [done.states[number] for number in left]
-        done.put(left, _with_panes(asked, now, clocks[left], [places[number] for number in left], some, read))
-    return done.of(places)
+        now, some = groups.only(np.array(left)).between(begin, begin + MOST), [after[number] for number in left]
+        done = _with_panes(asked, now, clocks[left], [places[number] for number in left], some, parts.read)
+        for number, state in zip(left, done.states, strict=True):
+            after[number] = state
+        parts.update({(places[left[number]], name): value for number, name, value in done.parts})
+    taken = {place: state for place, state in zip(places, after, strict=True) if state}
+    written = [(place, name, value) for (place, name), value in parts.items() if place in taken]
+    return Stepped([*taken], [*taken.values()], written)
 
 
 def _with_panes(
@@ -207,8 +207,10 @@ def _with_panes(
     if len(done.wanted):
         again = np.unique(done.wanted[:, OWNER])
         numbers, panes = again.tolist(), Panes.read(done.wanted, places, lanes, read)
-        some = [states[number] for number in numbers]
-        done.put(numbers, _stepped(asked, groups.only(again), clocks[again], some, panes))
+        more = _stepped(asked, groups.only(again), clocks[again], [states[number] for number in numbers], panes)
+        for number, state in zip(numbers, more.states, strict=True):
+            done.states[number] = state
+        done.parts.extend([(numbers[at], name, value) for at, name, value in more.parts])
     return done
 
 
@@ -218,18 +220,26 @@ def _stepped(asked: _Asked, groups: ColumnGroups, clocks: Integers, states: Sequ
     # At most a state grows by this, and by the name of a version that it has in it already.
     grows = lanes * (8 * PANE + 2 * 8 * MOST + _LANE_GROWS) + _STATE_GROWS
     out, out_ends = np.empty(2 * len(text) + grows * count, np.uint8), np.empty(count, np.int64)
-    sealed, owners = np.empty(SEAL_BYTES * lanes * count, np.uint8), np.empty(lanes * count, np.int64)
-    wanted, at = np.empty((lanes * count, WANTS), np.int64), np.zeros(PLACES, np.int64)
-    panes = step_states.compiled(
+    sealed, parts = np.empty(asked.part_bytes * count, np.uint8), np.empty((MOST_PARTS * lanes * count, PART), np.int64)
+    wanted, at = np.empty((2 * lanes * count, WANTS), np.int64), np.zeros(PLACES, np.int64)
+    made = step_states.compiled(
         text, ends, groups.texts, groups.texts_at, groups.firsts, groups.ends, groups.times, clocks, asked.names,
-        asked.watched, asked.numbers, asked.limits, groups.values, read.text, read.spans, sealed, owners, wanted, out,
-        out_ends, at, words, words.view(np.float64), np.zeros(SUMS),
+        asked.watched, asked.numbers, asked.limits, groups.values, read.text, read.spans, sealed, parts, wanted, out,
+        out_ends, at, words, words.view(np.float64), np.zeros(SUMS), np.empty((ROWS, asked.longest_block + 1)),
     )  # fmt: skip
     written = out[: out_ends[-1] if count else 0].tobytes()
-    rows = [row.tobytes() for row in sealed[: panes * SEAL_BYTES].reshape(panes, SEAL_BYTES)]
-    parts = [(at, row[:NAME_BYTES], row[NAME_BYTES:]) for at, row in zip(owners[:panes].tolist(), rows, strict=True)]
     after = [written[begin:end] for begin, end in pairwise([0, *out_ends.tolist()])]
-    return _Done(after, parts, wanted[: at[WANTED]])
+    return _Done(after, _parts_in(sealed, parts[:made].tolist()), wanted[: at[WANTED]])
+
+
+def _parts_in(sealed: Bytes, rows: list[list[int]]) -> list[tuple[int, bytes, bytes]]:
+    """Whose each part is, its name, and the part."""
+    text = sealed[: rows[-1][PART_ENDS] if rows else 0].tobytes()
+    begins = [0, *[row[PART_ENDS] for row in rows]]
+    return [
+        (owner, text[begin:name_ends], text[name_ends:end])
+        for begin, (owner, name_ends, end) in zip(begins, rows, strict=False)
+    ]
 
 
 @with_others
