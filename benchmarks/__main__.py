@@ -41,7 +41,7 @@ BENCHMARKS: dict[str, Benchmark | LocalBenchmark] = {
     "recovery": Benchmark(
         "from an empty and from a kept disk to ready, beside stock Faust", 1_000_000, 20_000, recovery
     ),
-    "scale": Benchmark("two workers with two partitions each, against one with four", 600_000, 20_000, scale),
+    "scale": Benchmark("two workers with two partitions each, against one with four", 1_200_000, 20_000, scale),
     "memory": Benchmark("memory of a worker that is kept busy", 600, 20, memory, "seconds"),
     "tuning": Benchmark("what it costs to hand trials out over Kafka", 200, FEWEST_TRIALS, tuning, "trials"),
     "study": Benchmark("the monitor's latency while the same worker runs a study's trials", 15_000, 1_000, study),

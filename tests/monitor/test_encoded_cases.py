@@ -171,6 +171,8 @@ TAKEN = {
     "a block of few values": Case(begun=31, count=9),
     "the largest block": Case(z_score(LARGEST_BLOCK), LARGEST_BLOCK - 1, count=2),
     "a block that ends among the later ones of many": Case(KEPT, begun=498 - MOST, count=MOST + 3),
+    "the last value of a block": Case(z_score(64), begun=127),
+    "the first value of a block, after one whose last pane is short": Case(z_score(100), begun=200),
     "a block's end for which nothing that leaves need be at hand": Case(
         z_score(64), begun=127, change=of_window(trailing=bytes(64), after_total=9.0), count=3
     ),
@@ -263,13 +265,35 @@ def test_blocks_end_as_they_do_otherwise(size: int, ended: int, before: int, cou
     assert taken(Case(asked, begun=max(ended * size - before, 1), count=count)) == MODELS
 
 
+@pytest.mark.parametrize("later", [0, 1, 5])
+def test_what_leaves_the_window_after_a_block_counts_no_more(later: int) -> None:
+    """With the outlier at this place in the window no value fires, and without it the one that comes as it leaves."""
+    asked, fleet, tables = z_score(64, threshold=3.0), Fleet(11, 0.0), (MemoryTable(), MemoryTable())
+    usual = [0.90, 0.92] * 32
+    accuracy = [*usual[:later], 0.0, *usual[later + 1 :], *usual[:later], 0.97]
+    records = [message for value in accuracy for message in messages(fleet, 1, accuracy=value)]
+    begun = 63 * MODELS
+    Processor(MonitorStage(asked), 0, 1, tables[0]).process(records[:begun])
+    tables[1].update(tables[0])
+    stage, steps = stage_of(asked)
+    found = [
+        Processor(own, 0, 1, table).process(records[begun:])
+        for own, table in zip((stage, MonitorStage(asked)), tables, strict=True)
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) >= MODELS
+    assert tables[0] == tables[1]
+    assert not steps.taken
+
+
 NOT_PLAIN: list[bytes | None] = [None, b"", bytes(7), bytes(8 * PANE - 8), struct.pack("<d", math.nan) * PANE]
 
 
+@pytest.mark.parametrize(("asked", "begun"), [(z_score(200), 199), (KEPT, 499)])
 @pytest.mark.parametrize("damaged", NOT_PLAIN)
-def test_a_block_of_a_damaged_pane_is_left(damaged: bytes | None) -> None:
-    asked, fleet, encoded = z_score(200), Fleet(11, 0.0), MemoryTable()
-    Processor(MonitorStage(asked), 0, 1, encoded).process(messages(fleet, 199))
+def test_a_block_of_a_damaged_pane_is_left(asked: Settings, begun: int, damaged: bytes | None) -> None:
+    fleet, encoded = Fleet(11, 0.0), MemoryTable()
+    Processor(MonitorStage(asked), 0, 1, encoded).process(messages(fleet, begun))
     for name in [name for name in encoded if name.endswith(b"\0\0\0\x02")]:
         if damaged is None:
             del encoded[name]

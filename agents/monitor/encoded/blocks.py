@@ -106,10 +106,10 @@ def put_following(rows: Any, size: int, out: Bytes, at: int, words: Words, doubl
 @bare
 def put_next(rows: Any, size: int, place: int, out: Bytes, at: int, words: Words, doubles: Doubles) -> int:
     """Write the pane from which the value after those at `place` of the next block makes one leave, and the sums of
-    what follows it: as `streams.panes.load_trailing`. Nothing of them at the beginning of a block, and at its end.
+    what follows it: as `streams.panes.load_trailing`. Nothing of them where none is to leave.
     """
     begin = (place + 1) // PANE * PANE
-    end = min(begin + PANE, size) if 0 < place < size - 1 else begin
+    end = min(begin + PANE, size) if place else begin
     at = put_bytes_header(out, at, (end - begin) * VALUE_BYTES)
     for number in range(begin, end):
         at = put_little_endian(out, at, rows[VALUES, number], words, doubles)

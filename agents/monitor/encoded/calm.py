@@ -64,7 +64,7 @@ def is_calm(
     ):
         return False
     is_full = pushed >= size
-    if here and not _read_rests(text, places, size, pushed, level, here, turn, panes, span, words, doubles, sums):
+    if not _read_rests(text, places, size, pushed, level, here, turn, panes, span, words, doubles, sums):
         return False
     for at in range(here, len(values)):
         staying = size - 1 - (at - here)
