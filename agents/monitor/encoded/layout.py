@@ -11,7 +11,7 @@ from streams.panes import PANE
 
 Whole = NDArray[np.int64]
 
-#: Values of one series at a time, at most, so that no more than one pane ends.
+#: Values of one series at a time, at most, so that no more than one pane gets full, and one block of longer windows.
 MOST: Final = PANE - 1
 
 #: What is asked of a series: whole numbers (truths as 0 and 1; a direction as 1, −1, or 0 for both), and others. Beside
@@ -22,19 +22,8 @@ THRESHOLD, MINIMUM = range(2)
 ASKED, LIMITS = 12, 2
 
 #: Where a series' parts are that matter: fields of its window's head, and its own.
-(
-    HEAD_SIZE,
-    HEAD_PUSHED,
-    HEAD_LEVEL,
-    HEAD_OPEN,
-    HEAD_TRAILING,
-    HEAD_AFTER,
-    SERIES_NUMBER,
-    WATCHED,
-    PHASE,
-    TIMES,
-    SERIES_END,
-) = range(11)
+HEAD_SIZE, HEAD_PUSHED, HEAD_LEVEL, HEAD_OPEN, HEAD_TRAILING, HEAD_AFTER = range(6)
+SERIES_NUMBER, WATCHED, PHASE, TIMES, SERIES_END = range(6, 11)
 
 #: Up to where a state has been written anew, where its number of messages is, how many parts have been written, and how
 #: many are to be read.
