@@ -21,9 +21,9 @@ from agents.monitor.encoded.layout import (
     HAS_MINIMUM,
     HEAD_AFTER,
     HEAD_TRAILING,
+    LAST_LEVEL,
     MIN_SAMPLES,
     MINIMUM,
-    NEXT_LEVEL,
     OF_MEAN,
     PANE_BEGIN,
     PANE_END,
@@ -57,25 +57,20 @@ def is_calm(
 
     From value `here` on they belong to the next block, whose sums backwards are in `rows`.
     """
-    is_ok = is_value(text, places[PHASE], places[SERIES_END], _OK, 0, len(_OK))
+    is_ok = _is_phase(text, places, _OK)
     # Once it has warmed up a series is ok or left below; before that only a damaged one can be in another phase.
-    if asked[HAS_DETECTOR] and not (
-        is_ok or is_value(text, places[PHASE], places[SERIES_END], _WARMING, 0, len(_WARMING))
-    ):
+    if asked[HAS_DETECTOR] and not (is_ok or _is_phase(text, places, _WARMING)):
         return False
-    is_full = pushed >= size
     if not _read_rests(text, places, size, pushed, level, here, turn, panes, span, words, doubles, sums):
         return False
-    for at in range(here, len(values)):
-        staying = size - 1 - (at - here)
-        sums[REST + at], sums[REST_SQUARES + at] = rows[BACK, staying], rows[BACK_SQUARES, staying]
+    _rests_after(rows, size, here, len(values), sums)
+    is_full = pushed >= size
     count = size if is_full else pushed
     for at in range(len(values)):
         if at == here:
-            level, sums[TOTAL], sums[SQUARES] = sums[NEXT_LEVEL], 0.0, 0.0
+            level, sums[TOTAL], sums[SQUARES] = sums[LAST_LEVEL], 0.0, 0.0
             is_full, count = True, size
-        value = values[at]
-        deviation = value - level
+        value, deviation = values[at], values[at] - level
         sums[TOTAL] += deviation
         sums[SQUARES] += deviation * deviation
         inside, squares = sums[TOTAL], sums[SQUARES]
@@ -91,16 +86,31 @@ def is_calm(
         if not (is_good and math.isfinite(deviations) and math.isfinite(mean)):
             return False
         std = math.sqrt(deviations / (count - 1)) if deviations > 0.0 else 0.0
-        if asked[HAS_MINIMUM] and (mean if asked[OF_MEAN] else value) < limits[MINIMUM]:
-            return False
-        if asked[HAS_DETECTOR] and _speaks(is_ok, value, count, mean, std, asked, limits):
+        if _speaks(is_ok, value, count, mean, std, asked, limits):
             return False
     return True
 
 
+@bare
+def _is_phase(text: Bytes, places: Whole, phase: Bytes) -> bool:
+    return is_value(text, places[PHASE], places[SERIES_END], phase, 0, len(phase))
+
+
+@inlined
+def _rests_after(rows: Any, size: int, here: int, count: int, sums: Doubles) -> None:
+    """Sums over what of the block that ended shares the window with the values after it."""
+    for at in range(here, count):
+        staying = size - 1 - (at - here)
+        sums[REST + at], sums[REST_SQUARES + at] = rows[BACK, staying], rows[BACK_SQUARES, staying]
+
+
 @inlined
 def _speaks(is_ok: bool, value: float, count: int, mean: float, std: float, asked: Whole, limits: Doubles) -> bool:
-    """Whether a detector has warmed up with this value, or says something of it."""
+    """Whether a value is below the minimum, or a detector has warmed up with it, or says something of it."""
+    if asked[HAS_MINIMUM] and (mean if asked[OF_MEAN] else value) < limits[MINIMUM]:
+        return True
+    if not asked[HAS_DETECTOR]:
+        return False
     return (not is_ok and count >= asked[MIN_SAMPLES]) or _fires(value, count, mean, std, asked, limits)
 
 

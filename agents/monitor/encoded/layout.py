@@ -45,8 +45,8 @@ PART_OWNER, NAME_ENDS, PART_ENDS = range(3)
 PART: Final = 3
 
 #: Sums that are worked with: those of the block, then of the former one what follows a pane, and what follows a value;
-#: and the level of a block that begins.
-TOTAL, SQUARES, AFTER_TOTAL, AFTER_SQUARES, NEXT_LEVEL, REST, REST_SQUARES = 0, 1, 2, 3, 4, 5, 5 + MOST
+#: and the level of the last value's block.
+TOTAL, SQUARES, AFTER_TOTAL, AFTER_SQUARES, LAST_LEVEL, REST, REST_SQUARES = 0, 1, 2, 3, 4, 5, 5 + MOST
 SUMS: Final = 5 + 2 * MOST
 
 #: Bytes of a value, and of a pane that is full.

@@ -1,7 +1,7 @@
 """One series (`agents.monitor.state.Series`) taking in a few values as it is written, by kernels.
 
-What is left is byte for byte what `agents.monitor.quick` leaves: the arithmetic of `streams.panes.WindowHead` and of
-`agents.drift.ZScore` is here once more, for numba. Where any of them would have more to do, the answer is −1.
+What is left is byte for byte what `agents.monitor.quick` and `streams.windows.CountWindow` leave, whose arithmetic is
+in `calm` and `blocks` once more, for numba. Where any of them would have more to do, the answer is −1.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from agents.monitor.encoded.layout import (
     HEAD_SIZE,
     HEAD_TRAILING,
     IS_MEASURED,
+    LAST_LEVEL,
     MOST,
-    NEXT_LEVEL,
     PANE_BEGIN,
     PANE_BYTES,
     PANE_END,
@@ -134,37 +134,45 @@ def step_series(
     here = count - max(over, 0)
     if over > 0 and not MOST < size <= LARGEST_BLOCK:
         return -1
-    sums[TOTAL] = double_at(text, places[HEAD_LEVEL] + BYTES_OF_DOUBLE, words, doubles)
-    sums[SQUARES] = double_at(text, places[HEAD_LEVEL] + 2 * BYTES_OF_DOUBLE, words, doubles)
-    level = double_at(text, places[HEAD_LEVEL], words, doubles)
     turn = _turn(size, place, pushed, here) if asked[IS_MEASURED] else 0
     if _wants(text, places, size, pushed, turn, over, span, wanted):
         return UNREAD
-    if over > 0 and not _end_block(text, places, size, opened, values[:here], panes, span, words, doubles, sums, rows):
-        return -1
-    if not asked[IS_MEASURED]:
-        _add(values, here, level, sums)
-    elif not is_calm(
-        text, places, size, pushed, level, asked, limits, values, here, turn, panes, span, words, doubles, sums, rows
+    if not _take(
+        text, places, size, pushed, opened, asked, limits, values, here, turn, panes, span, words, doubles, sums, rows
     ):
         return -1
-    at = _put_head(
-        text, places, size, pushed, opened, values, over, level, sealed, parts, out, at, words, doubles, sums
-    )
+    at = _put_head(text, places, size, pushed, opened, values, over, sealed, parts, out, at, words, doubles, sums)
     if over > 0:
         put_following_part(text, places, size, sealed, parts, words, doubles, rows)
     if not asked[IS_MEASURED]:
         places[WRITTEN] = places[HEAD_AFTER]
         return put_bytes_header(out, at, 0)
-    places[WRITTEN] = places[HEAD_TRAILING]
-    if over >= 0:
-        at = put_next(rows, size, over, out, at, words, doubles)
-        places[WRITTEN] = places[HEAD_AFTER] + 2 * BYTES_OF_DOUBLE
-    elif turn or (pushed >= size and over == -1):
-        last = 0 if over == -1 else span[PANE_END]
-        at = _put_trailing(panes, span[PANE_BEGIN], last, out, at, words, doubles)
-        places[WRITTEN] = places[HEAD_AFTER] + 2 * BYTES_OF_DOUBLE
+    at = _put_leaving(text, places, size, pushed, over, turn, panes, span, out, at, words, doubles, rows)
     return _put_times(text, places, size, pushed, times, out, at)
+
+
+@bare
+def _take(
+    text: Bytes, places: Whole, size: int, pushed: int, opened: int, asked: Whole, limits: Doubles, values: Doubles,
+    here: int, turn: int, panes: Bytes, span: Whole, words: Words, doubles: Doubles, sums: Doubles, rows: Any,
+) -> bool:  # fmt: skip
+    """Take the values into the sums; false where something is to be said of one, or a block they end is damaged."""
+    begin = places[HEAD_LEVEL]
+    level = double_at(text, begin, words, doubles)
+    sums[TOTAL] = double_at(text, begin + BYTES_OF_DOUBLE, words, doubles)
+    sums[SQUARES] = double_at(text, begin + 2 * BYTES_OF_DOUBLE, words, doubles)
+    sums[LAST_LEVEL] = level
+    if here < len(values) and not _end_block(
+        text, places, size, opened, values[:here], panes, span, words, doubles, sums, rows
+    ):
+        return False
+    if asked[IS_MEASURED]:
+        return is_calm(
+            text, places, size, pushed, level, asked, limits, values, here, turn, panes, span, words, doubles, sums,
+            rows,
+        )  # fmt: skip
+    _add(values, here, level, sums)
+    return True
 
 
 @bare
@@ -178,20 +186,20 @@ def _end_block(
         return False
     if not gather(panes, begin, end, text, last - opened, last, values, rows, words, doubles):
         return False
-    sums[NEXT_LEVEL] = next_level(rows, size)
+    sums[LAST_LEVEL] = next_level(rows, size)
     return True
 
 
 @bare
 def _put_head(
-    text: Bytes, places: Whole, size: int, pushed: int, opened: int, values: Doubles, over: int, level: float,
-    sealed: Bytes, parts: Any, out: Bytes, at: int, words: Words, doubles: Doubles, sums: Doubles,
+    text: Bytes, places: Whole, size: int, pushed: int, opened: int, values: Doubles, over: int, sealed: Bytes,
+    parts: Any, out: Bytes, at: int, words: Words, doubles: Doubles, sums: Doubles,
 ) -> int:  # fmt: skip
     """Write all that is not yet up to and into the window, with its open pane; `opened` are the bytes of the former."""
     first, here = 0, len(values) - max(over, 0)
     at = copy(text, places[WRITTEN], places[HEAD_PUSHED], out, at)
     at = put_count(out, at, pushed + len(values))
-    at = put_double(out, at, sums[NEXT_LEVEL] if over > 0 else level, words, doubles)
+    at = put_double(out, at, sums[LAST_LEVEL], words, doubles)
     at = put_double(out, at, sums[TOTAL], words, doubles)
     at = put_double(out, at, sums[SQUARES], words, doubles)
     while opened + VALUE_BYTES * (here - first) >= PANE_BYTES or (over >= 0 and first < here):
@@ -210,7 +218,7 @@ def _add(values: Doubles, here: int, level: float, sums: Doubles) -> None:
     """As `CountWindow.extend`."""
     for at in range(len(values)):
         if at == here:
-            level, sums[TOTAL], sums[SQUARES] = sums[NEXT_LEVEL], 0.0, 0.0
+            level, sums[TOTAL], sums[SQUARES] = sums[LAST_LEVEL], 0.0, 0.0
         deviation = values[at] - level
         sums[TOTAL] += deviation
         sums[SQUARES] += deviation * deviation
@@ -245,11 +253,26 @@ def _want(text: Bytes, places: Whole, slot: int, number: int, several: int, want
 
 
 @bare
+def _put_leaving(
+    text: Bytes, places: Whole, size: int, pushed: int, over: int, turn: int, panes: Bytes, span: Whole, out: Bytes,
+    at: int, words: Words, doubles: Doubles, rows: Any,
+) -> int:  # fmt: skip
+    """Write what is to leave the window next, where that is not what it was."""
+    places[WRITTEN] = places[HEAD_TRAILING]
+    is_last = over == -1 and pushed >= size  # of its block the next value is, with which nothing leaves
+    if over >= 0 or is_last:
+        at = put_next(rows, size, max(over, 0), out, at, words, doubles)
+    elif turn:
+        at = _put_trailing(panes, span[PANE_BEGIN], span[PANE_END], out, at, words, doubles)
+    else:
+        return at
+    places[WRITTEN] = places[HEAD_AFTER] + 2 * BYTES_OF_DOUBLE
+    return at
+
+
+@bare
 def _put_trailing(panes: Bytes, begin: int, end: int, out: Bytes, at: int, words: Words, doubles: Doubles) -> int:
-    """Write the pane that is to leave next and the sums of what follows it; nothing of them where `end` is 0."""
-    if not end:
-        at = put_bytes_header(out, at, 0)
-        return put_double(out, put_double(out, at, 0.0, words, doubles), 0.0, words, doubles)
+    """Write the pane that was read and the sums of what follows it."""
     at = copy(panes, begin, end, out, put_bytes_header(out, at, end - begin))
     at = put_double(out, at, little_endian_at(panes, end, words, doubles), words, doubles)
     return put_double(out, at, little_endian_at(panes, end + VALUE_BYTES, words, doubles), words, doubles)

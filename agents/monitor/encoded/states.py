@@ -103,8 +103,7 @@ def _step(
     at = after_map_header(text, series, end)
     if at < 0:
         return -1
-    places[WRITTEN], wants = begin, places[WANTED]
-    done = taken = 0
+    places[WRITTEN], wants, done, taken = begin, places[WANTED], 0, 0
     for _ in range(length_at(text, series)):
         metric, at = at, after_text(text, at, end)
         lane = _lane_of(text, metric, at, names, lanes, done)
@@ -113,11 +112,10 @@ def _step(
             return -1
         if lane < 0:
             continue
-        if taken >> lane & 1:
+        is_asked = is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END])
+        if not is_asked or taken >> lane & 1:
             return -1  # a metric twice: of so much more to be written there may be no room
         taken |= 1 << lane
-        if not is_value(text, places[WATCHED], end, watched, lanes[lane, WATCHED_AT], lanes[lane, WATCHED_END]):
-            return -1
         asked = places[WANTED]
         past = step_series(
             text, places, lanes[lane], limits[lane], values[lane, first:last], times[first:last], read, spans[lane],

@@ -44,7 +44,7 @@ from streams.windows import Floats
 _LANE_GROWS: Final = 24
 _STATE_GROWS: Final = 48
 
-#: Messages of one model, at most, of which the kernel takes `MOST` at a time; beyond it blocks of windows often end.
+#: Messages of one model, at most, of which the kernel takes `MOST` at a time; more are as quick in a step of their own.
 LONGEST: Final = 16 * MOST
 
 #: Models that are stepped at a time: what is read and written of them stays in the processor's own cache.
