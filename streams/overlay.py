@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from streams.write_back import Changes, WriteBack
+from streams.write_back import OVERHEAD, Changed, Changes, WriteBack, bytes_of
 
 #: Bytes of memory that changes may take, of all partitions of a table together; and of the changelog after the
 #: positions in RocksDB: what a start after a crash reads.
 WAITING_BYTES, LOGGED_BYTES = 256 * 2**20, 1024 * 2**20
 
-#: Bytes that a change takes in memory beside its value: its key, and its places in dictionaries.
-_OVERHEAD: Final = 400
-
 
 class Overlay:
-    """Changes of the open checkpoint; those whose transaction commits; and in `waiting` what waits for RocksDB.
-
-    `changed`: the bytes of the values that were set in the open checkpoint.
-    """
+    """Changes of the open checkpoint; those whose transaction commits; and in `waiting` what waits for RocksDB."""
 
     def __init__(self) -> None:
         self.waiting = WriteBack()
-        self.changed = 0
-        self._fresh: dict[bytes, bytes | None] = {}
-        self._frozen: dict[bytes, bytes | None] = {}
-        self._frozen_bytes = 0
+        self._fresh, self._frozen = Changed(), Changed()
         # What is newest of all these, to read: it is looked at for each state that a batch touches.
         self._newest: dict[bytes, bytes | None] = {}
-        self._newest_bytes = 0
 
     @property
-    def size(self) -> int:
-        """Bytes in memory. Those of a value that has a newer one are not counted: they go soon."""
-        return self._newest_bytes + _OVERHEAD * len(self._newest)
+    def size_at_most(self) -> int:
+        """What `count` would tell is not more than this."""
+        uncommitted = self._frozen.at_most + self._fresh.at_most
+        return self.waiting.at_most + uncommitted + OVERHEAD * len(self._newest)
+
+    def count(self) -> int:
+        """Bytes in memory. A value that waits is counted beside the newer one of the open checkpoint."""
+        return self.waiting.count() + self._frozen.count() + self._fresh.count() + OVERHEAD * len(self._newest)
+
+    def has_changed(self, limit: int) -> bool:
+        """Whether what was set in the open checkpoint is so many bytes, each key's newest value."""
+        return self._fresh.reaches(limit)
 
     def uncommitted(self) -> dict[bytes, bytes | None]:
         """Changes that RocksDB must not have yet."""
@@ -55,17 +54,12 @@ class Overlay:
 
     def change_many(self, changes: Changes) -> None:
         """Set the values of keys in the open checkpoint."""
-        # Counted now, for all that is looked at here has just been used: a checkpoint's end is too late for caches.
-        size = _bytes_of(changes.values())
-        self.changed += size - _bytes_of(map(self._fresh.get, changes))
-        self._newest_bytes += size - _bytes_of(map(self._newest.get, changes))
-        self._fresh.update(changes)
+        self._fresh.take(changes, bytes_of(changes.values()))
         self._newest.update(changes)
 
     def freeze(self) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""
-        self._frozen, self._fresh = self._fresh, {}
-        self._frozen_bytes, self.changed = self.changed, 0
+        self._frozen, self._fresh = self._fresh, Changed()
         return self._frozen
 
     @property
@@ -75,9 +69,9 @@ class Overlay:
 
     def settle(self, position: int | None) -> int:
         """What was frozen is committed and waits, up to this position of the changelog; how many changes that is."""
-        changes, self._frozen = self._frozen, {}
+        changes, self._frozen = self._frozen, Changed()
         if position is not None:
-            self.waiting.add(changes, position, self._frozen_bytes + _OVERHEAD * len(changes))
+            self.waiting.add(changes, position)
         return len(changes)
 
     def note_written(self, count: int) -> None:
@@ -88,12 +82,11 @@ class Overlay:
 
     def drop(self) -> None:
         """Forget every uncommitted change."""
-        self._fresh, self._frozen, self.changed = {}, {}, 0
+        self._fresh, self._frozen = Changed(), Changed()
         self._layer()
 
     def _layer(self) -> None:
         self._newest = {**self.waiting.changes(), **self._frozen, **self._fresh}
-        self._newest_bytes = _bytes_of(self._newest.values())
 
 
 class Unwritten(NamedTuple):
@@ -105,19 +98,17 @@ class Unwritten(NamedTuple):
     @classmethod
     def of(cls, every: Collection[Overlay]) -> Self:
         """Of all these together."""
-        return cls(sum(each.size for each in every), sum(each.waiting.logged for each in every))
-
-
-def _bytes_of(values: Iterable[bytes | None]) -> int:
-    return sum(map(len, filter(None, values)))
+        return cls(sum(each.count() for each in every), sum(each.waiting.logged for each in every))
 
 
 def most_waiting(every: Mapping[int, Overlay]) -> int | None:
     """The partition with which to begin to write where all together take too much."""
-    able = [partition for partition, each in every.items() if each.waiting]
-    unwritten = Unwritten.of(every.values())
-    if able and unwritten.memory > WAITING_BYTES:
-        return max(able, key=lambda partition: every[partition].size)
-    if able and unwritten.changelog > LOGGED_BYTES:
+    if not (able := [partition for partition, each in every.items() if each.waiting]):
+        return None
+    if sum(each.size_at_most for each in every.values()) > WAITING_BYTES:
+        sizes = {partition: each.count() for partition, each in every.items()}
+        if sum(sizes.values()) > WAITING_BYTES:
+            return max(able, key=sizes.__getitem__)
+    if sum(each.waiting.logged for each in every.values()) > LOGGED_BYTES:
         return max(able, key=lambda partition: every[partition].waiting.logged)
     return None

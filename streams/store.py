@@ -42,9 +42,9 @@ class OverlayStore(Store):
     def __post_init__(self) -> None:
         self._overlays: dict[int, Overlay] = defaultdict(Overlay)
 
-    def changed_bytes(self, partition: int) -> int:
-        """The bytes of the values that were set in the open checkpoint."""
-        return self._overlays[partition].changed
+    def has_changed(self, partition: int, limit: int) -> bool:
+        """Whether what was set in the open checkpoint is so many bytes."""
+        return self._overlays[partition].has_changed(limit)
 
     def unwritten(self) -> Unwritten:
         """What RocksDB does not have of all partitions."""

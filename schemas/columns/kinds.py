@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.columns.numbers import Doubles, Words
 from schemas.columns.scan import FIELDS, MOST_VALUES, SPANS, TIME_COLUMN, VALUE_FIELDS, scan_message
-from schemas.columns.templates import MOST_TEMPLATES, fits, is_kind, learn, slot_of
+from schemas.columns.templates import MOST_TEMPLATES, fits, is_kind, learn, remember, remembered, slot_of
 from schemas.columns.words import MARGIN, Bytes
 from schemas.kernel import bare, inlined, unlocked
 from schemas.metrics import RATIOS
@@ -150,17 +150,18 @@ def scan_messages(
         if like < 0:
             if not scan_message(text, at, end, 0, row, floats, spans, order, found):
                 continue
-            like = learn(text, at, end, spans, found, texts, pieces, known, past)
-        slot, kind = slot_of(text, spans), -1
+            like = learn(text, at, end, spans, found, texts, pieces, past)
+        slot = kind = -1
         if like >= 0:
             past[past[MOST_TEMPLATES]] = like
             past[MOST_TEMPLATES] = like
-            kind = known[like, slot]
+            slot = slot_of(text, spans, like, pieces)
+            kind = remembered(slot, like, pieces, known)
         if kind < 0 or not is_kind(text, spans, kind, begins, keys):
             length = put_key(text, spans, key)
             kind = kind_of(key, length, slots, hashes, begins, keys, used) if length < MOST_BYTES else -1
             if like >= 0:
-                known[like, slot] = kind
+                remember(kind, slot, like, pieces, known)
         kinds[first + number] = kind
         if kind >= 0:
             end_of_rows = put_row(row, spans, rows, end_of_rows)

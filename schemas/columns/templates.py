@@ -33,13 +33,17 @@ _MOST_BYTES: Final = 1_024
 
 #: What a template says of each of its pieces: how many bytes of its text come first, which value follows (`_END`: none,
 #: the message ends), and of an extra where its name is in that text and how long. The first row is for the whole: how
-#: many values, which ratios (a bit for each), how many extras.
+#: many values, which ratios (a bit for each), how many extras, and the number that the template has for good.
 _PIECES: Final = MOST_VALUES + 2
 _END: Final = -1
 
-#: Models whose kinds are remembered for each template, and the upper bits of a hash by which they are found.
-_REMEMBERED: Final = 4_096
-_FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(64 - 12)
+#: Kinds that are remembered by template and model, and the upper bits of a hash by which they are found.
+_REMEMBERED: Final = 2**17
+_FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(64 - 17)
+
+#: A kind is remembered, plus one, below the bits of its template's number.
+_KIND_BITS: Final = 32
+_KIND: Final = 2**_KIND_BITS - 1
 
 
 def no_templates() -> tuple[Any, Any, Any, Any]:
@@ -49,13 +53,11 @@ def no_templates() -> tuple[Any, Any, Any, Any]:
     """
     texts = np.zeros(MOST_TEMPLATES * _MOST_BYTES + MARGIN, np.uint8)
     pieces = np.zeros((MOST_TEMPLATES, _PIECES, 4), np.int64)
-    return texts, pieces, np.full((MOST_TEMPLATES, _REMEMBERED), -1, np.int64), np.zeros(MOST_TEMPLATES + 3, np.int64)
+    return texts, pieces, np.zeros(_REMEMBERED, np.int64), np.zeros(MOST_TEMPLATES + 3, np.int64)
 
 
 @bare
-def learn(
-    text: Bytes, at: int, end: int, spans: Any, found: Any, texts: Any, pieces: Any, known: Any, past: Any
-) -> int:
+def learn(text: Bytes, at: int, end: int, spans: Any, found: Any, texts: Any, pieces: Any, past: Any) -> int:
     """Make a template of the message from `at` to before `end`, of which `scan_message` told this; −1 if it is long."""
     used = past[MOST_TEMPLATES + 1]
     number = past[MOST_TEMPLATES + 2] % MOST_TEMPLATES
@@ -66,6 +68,7 @@ def learn(
     if end - at - values > _MOST_BYTES:
         return -1
     pieces[number, 0, 0], pieces[number, 0, 1], pieces[number, 0, 2] = count, spans[1], spans[0]
+    pieces[number, 0, 3] = past[MOST_TEMPLATES + 2]
     for piece in range(1, count + 2):
         begin = found[piece, 1] if piece <= count else end
         pieces[number, piece, 0] = begin - at
@@ -75,8 +78,6 @@ def learn(
             texts[place + offset] = text[at + offset]
         place += begin - at
         at = found[piece, 2] if piece <= count else end
-    for slot in range(_REMEMBERED):
-        known[number, slot] = -1
     past[MOST_TEMPLATES + 1] = max(used, number + 1)
     past[MOST_TEMPLATES + 2] += 1
     return number
@@ -126,11 +127,25 @@ def fits(
 
 
 @inlined
-def slot_of(text: Bytes, spans: Any) -> Any:
-    """Where the kind of a message's model and version is remembered."""
-    model, version = word_at(text, spans[3] - MARGIN), word_at(text, spans[5] - MARGIN) if spans[5] else np.uint64(0)
-    found = (model * _FACTOR) ^ version ^ np.uint64(spans[3] - spans[2])
-    return np.int64((found * _FACTOR) >> _SHIFT)
+def slot_of(text: Bytes, spans: Any, number: int, pieces: Any) -> Any:
+    """Where the kind of a message's model and version is remembered, for a template."""
+    version = word_at(text, spans[5] - MARGIN) if spans[5] else np.uint64(0)
+    found = version ^ np.uint64(spans[3] - spans[2] + (pieces[number, 0, 3] << 16))
+    for at in range(spans[2], spans[3] - MARGIN, MARGIN):
+        found = (found ^ word_at(text, at)) * _FACTOR
+    return np.int64(((found ^ word_at(text, spans[3] - MARGIN)) * _FACTOR) >> _SHIFT)
+
+
+@inlined
+def remembered(slot: Any, number: int, pieces: Any, known: Any) -> Any:
+    """The kind in a slot; −1 if there is none of this template."""
+    return (known[slot] & _KIND) - 1 if known[slot] >> _KIND_BITS == pieces[number, 0, 3] else -1
+
+
+@inlined
+def remember(kind: int, slot: Any, number: int, pieces: Any, known: Any) -> None:
+    """Put a kind into a slot; −1 puts none there."""
+    known[slot] = pieces[number, 0, 3] << _KIND_BITS | kind + 1
 
 
 @inlined
