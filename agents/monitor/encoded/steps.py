@@ -78,14 +78,16 @@ class EncodedSteps:
         """As the protocol says, where a group has `LONGEST` messages at most and nothing is to be said of them."""
         counts = (groups.ends - groups.firsts)[places]
         asked = np.where(counts <= LONGEST, self._asked.of(groups)[places], 0)
-        order = np.lexsort((counts > MOST, asked))  # long ones together, for they are stepped more than once
-        for alike in np.split(order, np.flatnonzero(np.diff(asked[order])) + 1):
+        kinds = 2 * asked + (counts > MOST)  # long ones together, for they are stepped more than once
+        order = np.argsort(kinds, kind="stable")
+        for alike in np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1):
             if not len(alike) or (one := self._every[asked[alike[0]]]) is None:
                 continue
+            take = _taken if counts[alike[0]] <= MOST else _all_taken
             for first in range(0, len(alike), _TOGETHER):
                 some = alike[first : first + _TOGETHER]
                 which = places[some].tolist()
-                yield _taken(one, groups.only(places[some]), clocks[some], which, read(which), read_parts)
+                yield take(one, groups.only(places[some]), clocks[some], which, read(which), read_parts)
 
     def _number_of(self, kind: Kind) -> int:
         """Where what is asked of messages of this kind is in `_every`; 0 where the kernel is not to see them."""
@@ -172,23 +174,39 @@ def _taken(
     asked: _Asked,
     groups: ColumnGroups,
     clocks: Integers,
-    places: Sequence[int],
+    places: list[int],
     states: Sequence[bytes | None],
     read: ReadParts,
 ) -> Stepped:
-    """All messages of groups, which are at these places, taken in: `MOST` of each, then of those that have more."""
-    after, parts = [state or b"" for state in states], NewestParts(read)
+    """All messages of groups, which are at these places and have at most `MOST`, taken in."""
+    done = _with_panes(asked, groups, clocks, places, [state or b"" for state in states], read)
+    parts = [(places[number], name, value) for number, name, value in done.parts]
+    if all(done.states):
+        return Stepped(places, done.states, parts)
+    taken = [number for number, state in enumerate(done.states) if state]
+    return Stepped([places[number] for number in taken], [done.states[number] for number in taken], parts)
+
+
+def _all_taken(
+    asked: _Asked,
+    groups: ColumnGroups,
+    clocks: Integers,
+    places: list[int],
+    states: Sequence[bytes | None],
+    read: ReadParts,
+) -> Stepped:
+    """The same of groups that may have more, up to `LONGEST`: `MOST` of each at a time."""
+    after, parts = dict(zip(places, states, strict=True)), NewestParts(read)
     lengths = (groups.ends - groups.firsts).tolist()
     for begin in range(0, LONGEST, MOST):
-        left = [number for number, length in enumerate(lengths) if length > begin and after[number]]
+        left = [number for number, place in enumerate(places) if lengths[number] > begin and after[place]]
         if not left:
             break
-        now, some = groups.only(np.array(left)).between(begin, begin + MOST), [after[number] for number in left]
-        done = _with_panes(asked, now, clocks[left], [places[number] for number in left], some, parts.read)
-        for number, state in zip(left, done.states, strict=True):
-            after[number] = state
-        parts.update({(places[left[number]], name): value for number, name, value in done.parts})
-    taken = {place: state for place, state in zip(places, after, strict=True) if state}
+        now, where = groups.only(np.array(left)).between(begin, begin + MOST), [places[number] for number in left]
+        done = _taken(asked, now, clocks[left], where, [after[place] for place in where], parts.read)
+        after.update(dict.fromkeys(where) | dict(zip(done.places, done.states, strict=True)))
+        parts.update({(place, name): value for place, name, value in done.parts})
+    taken = {place: state for place, state in after.items() if state}
     written = [(place, name, value) for (place, name), value in parts.items() if place in taken]
     return Stepped([*taken], [*taken.values()], written)
 
