@@ -38,7 +38,7 @@ class Overlay:
 
     def uncommitted(self) -> dict[bytes, bytes | None]:
         """Changes that RocksDB must not have yet."""
-        return self._frozen | self._fresh
+        return self._frozen.newest | self._fresh.newest
 
     def get(self, key: bytes, default: Any = None) -> Any:
         """The newest value of a key."""
@@ -60,12 +60,13 @@ class Overlay:
     def freeze(self) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""
         self._frozen, self._fresh = self._fresh, Changed()
-        return self._frozen
+        self._frozen.count()  # now, for who publishes it looks at each value next: when it is settled is too late
+        return self._frozen.newest
 
     @property
     def is_frozen(self) -> bool:
         """Whether a checkpoint has been closed and is neither settled nor dropped."""
-        return bool(self._frozen)
+        return bool(len(self._frozen))
 
     def settle(self, position: int | None) -> int:
         """What was frozen is committed and waits, up to this position of the changelog; how many changes that is."""
@@ -86,7 +87,7 @@ class Overlay:
         self._layer()
 
     def _layer(self) -> None:
-        self._newest = {**self.waiting.changes(), **self._frozen, **self._fresh}
+        self._newest = {**self.waiting.changes(), **self._frozen.newest, **self._fresh.newest}
 
 
 class Unwritten(NamedTuple):

@@ -17,20 +17,25 @@ Change = tuple[bytes, bytes | None]
 OVERHEAD: Final = 400
 
 
-class Changed(dict[bytes, bytes | None]):
-    """The newest values of keys, and how many bytes they are at most: they are counted only where that matters.
+class Changed:
+    """`newest`: the newest values of keys; and how many bytes they are at most, counted only where that matters.
 
     To know it after each change would cost several looks into dictionaries that are too large for caches.
     """
 
+    __slots__ = ("_counted", "_since", "newest")
+
     def __init__(self) -> None:
-        super().__init__()
+        self.newest: dict[bytes, bytes | None] = {}
         self._counted = self._since = 0
+
+    def __len__(self) -> int:
+        return len(self.newest)
 
     def take(self, changes: Changes, size: int) -> None:
         """Set the values of keys, which are so many bytes."""
         self._since += size
-        self.update(changes)
+        self.newest.update(changes)
 
     @property
     def at_most(self) -> int:
@@ -39,7 +44,7 @@ class Changed(dict[bytes, bytes | None]):
 
     def count(self) -> int:
         """Bytes of all values."""
-        self._counted, self._since = bytes_of(self.values()), 0
+        self._counted, self._since = bytes_of(self.newest.values()), 0
         return self._counted
 
     def reaches(self, limit: int) -> bool:
@@ -51,7 +56,7 @@ class WriteBack:
     """What waits of one partition: changes that are being written, and newer ones. None for a value is a deletion.
 
     `position` is the changelog position that all of it reaches; `logged` the bytes of all changes after the position
-    that RocksDB holds, or will hold when what is being written is.
+    that RocksDB holds, or will hold when what is being written is, as they were counted when they came.
     """
 
     def __init__(self) -> None:
@@ -68,7 +73,7 @@ class WriteBack:
 
     def changes(self) -> dict[bytes, bytes | None]:
         """What waits, by key."""
-        return self._older | self._newer
+        return self._older.newest | self._newer.newest
 
     @property
     def is_writing(self) -> bool:
@@ -84,17 +89,16 @@ class WriteBack:
         """Bytes of what waits."""
         return self._older.count() + self._newer.count()
 
-    def add(self, changes: Changes, position: int) -> None:
+    def add(self, changes: Changed, position: int) -> None:
         """Have committed changes wait, which reach this position of the changelog."""
-        size = bytes_of(changes.values())
-        self.logged += size + OVERHEAD * len(changes)
-        self._newer.take(changes, size)
+        self.logged += changes.at_most + OVERHEAD * len(changes)
+        self._newer.take(changes.newest, changes.at_most)
         self.position = position
 
     def begin(self) -> None:
         """Begin to write what waits by now; nothing else may be being written."""
         self._older, self._newer, self.logged = self._newer, Changed(), 0
-        self._to_write, self._written, self._reaches = list(self._older.items()), 0, self.position
+        self._to_write, self._written, self._reaches = list(self._older.newest.items()), 0, self.position
 
     def next(self, count: int) -> tuple[list[Change], int | None]:
         """So many of the changes to be written; with the last of them, the position that is to follow them."""

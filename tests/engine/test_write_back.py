@@ -180,13 +180,11 @@ def test_the_size_is_of_what_waits_and_of_what_is_not_committed(
     steps: list[tuple[str, dict[bytes, bytes | None]]], limit: int
 ) -> None:
     one, known, uncommitted = Overlay(), dict[bytes, bytes | None](), dict[bytes, bytes | None]()
-    is_enough = False  # from when it once was, whatever becomes smaller
     for position, (step, changes) in enumerate(steps):
+        counted = bytes_of(uncommitted.values())
         one.change_many(changes)
         uncommitted.update(changes)
-        is_enough = is_enough or bytes_of(uncommitted.values()) >= limit
-        assert one.has_changed(limit) == is_enough
-        is_enough = is_enough and step not in ("commit", "drop")
+        assert one.has_changed(limit) == (max(counted, bytes_of(uncommitted.values())) >= limit)
         if step == "commit":
             one.freeze()
             one.settle(position)
