@@ -15,7 +15,7 @@ from typing import Any, Final
 import google_crc32c
 from aiokafka.record.util import calc_crc32c
 
-from streams.write_back import Changes
+from streams.changed import Changes
 
 #: Base offset, length of what follows, the leader's epoch, version, and the checksum of the rest.
 _HEAD: Final = struct.Struct(">qiibI")

@@ -12,13 +12,13 @@ from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 from faust.types import TP
 
 from schemas.cloudevents import headers_of
+from streams.changed import Changes
 from streams.changelog_batch import changelog_batches
 from streams.clients import new_producer
 from streams.diagnosis import DENIED, denial_in
 from streams.partitioner import partition_of
 from streams.records import Forward, Output
 from streams.settings import LARGEST_RECORD, EngineSettings
-from streams.write_back import Changes
 
 CommitOffsets = Callable[[Mapping[TP, int]], Awaitable[bool]]
 

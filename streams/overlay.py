@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
-from streams.write_back import OVERHEAD, Changed, Changes, WriteBack, bytes_of
+from streams.changed import Changed, Changes
+from streams.write_back import WriteBack
 
 #: Bytes of memory that changes may take, of all partitions of a table together; and of the changelog after the
 #: positions in RocksDB: what a start after a crash reads.
 WAITING_BYTES, LOGGED_BYTES = 256 * 2**20, 1024 * 2**20
+
+#: Bytes of values after which those of the open checkpoint, and all in memory, are counted anew.
+_FRESH_BYTES, _NEWEST_BYTES = 64 * 2**20, 256 * 2**20
+
+#: Bytes that a change takes in memory beside its value: its key, and its places in dictionaries.
+_OVERHEAD: Final = 400
 
 
 class Overlay:
@@ -18,35 +25,31 @@ class Overlay:
 
     def __init__(self) -> None:
         self.waiting = WriteBack()
-        self._fresh, self._frozen = Changed(), Changed()
+        self._fresh, self._frozen = Changed(_FRESH_BYTES), Changed(_FRESH_BYTES)
         # What is newest of all these, to read: it is looked at for each state that a batch touches.
-        self._newest: dict[bytes, bytes | None] = {}
+        self._newest = Changed(_NEWEST_BYTES)
 
     @property
-    def size_at_most(self) -> int:
-        """What `count` would tell is not more than this."""
-        uncommitted = self._frozen.at_most + self._fresh.at_most
-        return self.waiting.at_most + uncommitted + OVERHEAD * len(self._newest)
+    def size(self) -> int:
+        """About how many bytes are in memory. Those of a value that has a newer one are not counted: they go soon."""
+        return self._newest.size + _OVERHEAD * len(self._newest)
 
-    def count(self) -> int:
-        """Bytes in memory. A value that waits is counted beside the newer one of the open checkpoint."""
-        return self.waiting.count() + self._frozen.count() + self._fresh.count() + OVERHEAD * len(self._newest)
-
-    def has_changed(self, limit: int) -> bool:
-        """Whether what was set in the open checkpoint is so many bytes, each key's newest value."""
-        return self._fresh.reaches(limit)
+    @property
+    def changed(self) -> int:
+        """About how many bytes the values are that were set in the open checkpoint."""
+        return self._fresh.size
 
     def uncommitted(self) -> dict[bytes, bytes | None]:
         """Changes that RocksDB must not have yet."""
-        return self._frozen.newest | self._fresh.newest
+        return self._frozen.values | self._fresh.values
 
     def get(self, key: bytes, default: Any = None) -> Any:
         """The newest value of a key."""
-        return self._newest.get(key, default)
+        return self._newest.values.get(key, default)
 
     def get_many(self, keys: Sequence[bytes], default: Any = None) -> list[Any]:
         """The newest values of keys."""
-        return [*map(self._newest.get, keys, repeat(default))]
+        return [*map(self._newest.values.get, keys, repeat(default))]
 
     def change(self, key: bytes, value: bytes | None) -> None:
         """Set one key's value in the open checkpoint."""
@@ -54,25 +57,24 @@ class Overlay:
 
     def change_many(self, changes: Changes) -> None:
         """Set the values of keys in the open checkpoint."""
-        self._fresh.take(changes, bytes_of(changes.values()))
-        self._newest.update(changes)
+        self._fresh.take(changes)
+        self._newest.take(changes)
 
     def freeze(self) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""
-        self._frozen, self._fresh = self._fresh, Changed()
-        self._frozen.count()  # now, for who publishes it looks at each value next: when it is settled is too late
-        return self._frozen.newest
+        self._frozen, self._fresh = self._fresh, Changed(_FRESH_BYTES)
+        return self._frozen.values
 
     @property
     def is_frozen(self) -> bool:
         """Whether a checkpoint has been closed and is neither settled nor dropped."""
-        return bool(len(self._frozen))
+        return len(self._frozen) > 0
 
     def settle(self, position: int | None) -> int:
         """What was frozen is committed and waits, up to this position of the changelog; how many changes that is."""
-        changes, self._frozen = self._frozen, Changed()
+        changes, self._frozen = self._frozen, Changed(_FRESH_BYTES)
         if position is not None:
-            self.waiting.add(changes, position)
+            self.waiting.add(changes.values, position, changes.size + _OVERHEAD * len(changes))
         return len(changes)
 
     def note_written(self, count: int) -> None:
@@ -83,11 +85,12 @@ class Overlay:
 
     def drop(self) -> None:
         """Forget every uncommitted change."""
-        self._fresh, self._frozen = Changed(), Changed()
+        self._fresh, self._frozen = Changed(_FRESH_BYTES), Changed(_FRESH_BYTES)
         self._layer()
 
     def _layer(self) -> None:
-        self._newest = {**self.waiting.changes(), **self._frozen.newest, **self._fresh.newest}
+        newest = {**self.waiting.changes(), **self._frozen.values, **self._fresh.values}
+        self._newest = Changed(_NEWEST_BYTES, newest)
 
 
 class Unwritten(NamedTuple):
@@ -99,17 +102,15 @@ class Unwritten(NamedTuple):
     @classmethod
     def of(cls, every: Collection[Overlay]) -> Self:
         """Of all these together."""
-        return cls(sum(each.count() for each in every), sum(each.waiting.logged for each in every))
+        return cls(sum(each.size for each in every), sum(each.waiting.logged for each in every))
 
 
 def most_waiting(every: Mapping[int, Overlay]) -> int | None:
     """The partition with which to begin to write where all together take too much."""
-    if not (able := [partition for partition, each in every.items() if each.waiting]):
-        return None
-    if sum(each.size_at_most for each in every.values()) > WAITING_BYTES:
-        sizes = {partition: each.count() for partition, each in every.items()}
-        if sum(sizes.values()) > WAITING_BYTES:
-            return max(able, key=sizes.__getitem__)
-    if sum(each.waiting.logged for each in every.values()) > LOGGED_BYTES:
+    able = [partition for partition, each in every.items() if each.waiting]
+    unwritten = Unwritten.of(every.values())
+    if able and unwritten.memory > WAITING_BYTES:
+        return max(able, key=lambda partition: every[partition].size)
+    if able and unwritten.changelog > LOGGED_BYTES:
         return max(able, key=lambda partition: every[partition].waiting.logged)
     return None

@@ -234,17 +234,12 @@ class PartitionOwner(Generic[S]):
         self._outputs += outputs
         self._unsaved += records
         self._dirty = True
-        if not self._wake.is_set() and (self._outputs or self._waits(1)):
+        changed, enough = self._table.store.changed_bytes(self.partition), self._settings.checkpoint_records
+        if not self._wake.is_set() and (self._outputs or self._unsaved >= enough or changed >= CHECKPOINT_BYTES):
             self._woken_at = asyncio.get_running_loop().time()
             self._wake.set()
-        if self._waits(2):
+        if self._unsaved >= 2 * enough or changed >= 2 * CHECKPOINT_BYTES:
             self._room.clear()
-
-    def _waits(self, checkpoints: int) -> bool:
-        """Whether so many checkpoints' worth of records, or of changed states, is in memory."""
-        if self._unsaved >= checkpoints * self._settings.checkpoint_records:
-            return True
-        return self._table.store.has_changed(self.partition, checkpoints * CHECKPOINT_BYTES)
 
     def _keep(self, inputs: Sequence[Input]) -> None:
         self._events += (each for each in inputs if isinstance(each, Event))

@@ -18,9 +18,10 @@ from faust.stores.rocksdb import Store
 from faust.tables.table import Table
 from faust.types import TP
 
+from streams.changed import Changes
 from streams.overlay import Overlay, Unwritten, most_waiting
 from streams.rocksdb import open_database
-from streams.write_back import Change, Changes
+from streams.write_back import Change
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ class OverlayStore(Store):
     def __post_init__(self) -> None:
         self._overlays: dict[int, Overlay] = defaultdict(Overlay)
 
-    def has_changed(self, partition: int, limit: int) -> bool:
-        """Whether what was set in the open checkpoint is so many bytes."""
-        return self._overlays[partition].has_changed(limit)
+    def changed_bytes(self, partition: int) -> int:
+        """The bytes of the values that were set in the open checkpoint."""
+        return self._overlays[partition].changed
 
     def unwritten(self) -> Unwritten:
         """What RocksDB does not have of all partitions."""

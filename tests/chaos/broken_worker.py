@@ -25,12 +25,13 @@ from agents.cli.main import main
 from agents.monitor.stage import MonitorStage
 from agents.monitor.state import Model
 from agents.settings import Settings
+from streams.changed import Changes
 from streams.outbox import _Sender
 from streams.records import Forward, Output
 from streams.settings import EngineSettings
 from streams.stage import Input
 from streams.store import OverlayStore
-from streams.write_back import Change, Changes
+from streams.write_back import Change
 from tests.chaos.poison import fragile_monitor
 
 #: Seconds: a transaction's timeout where it is to expire; how long a step blocks; how rarely records may be asked for.

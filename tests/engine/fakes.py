@@ -10,12 +10,12 @@ from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from streams.batch import Batch
+from streams.changed import Changes
 from streams.cuts import CUT_HEADER
 from streams.identity import TOPICS_KEY, TopicOnBroker, remember
 from streams.outbox import CommitOffsets
 from streams.records import FetchedRecords, Forward, Output
 from streams.store import OverlayStore
-from streams.write_back import Changes
 from tests.engine.counting import score_bytes
 
 METRICS, INTERNAL = TP("p.metrics", 0), TP("p.summing-internal", 0)

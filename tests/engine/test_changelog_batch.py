@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import changelog_batch
+from streams.changed import Changes
 from streams.changelog_batch import ChangelogBatch, changelog_batches
-from streams.write_back import Changes
 
 LIMIT = 100_000
 PRODUCER = (2**40 + 7, 3, 2**31 - 9)

@@ -10,13 +10,13 @@ from faust.types import TP
 
 from streams.app import make_app
 from streams.batch import Batch
+from streams.changed import Changes
 from streams.owner import Commit, Gap, PartitionOwner
 from streams.processor import Processor
 from streams.records import FetchedRecords, Forward, Output
 from streams.settings import EngineSettings
 from streams.stage_app import StageApp
 from streams.store import CheckpointedTable, PartitionTable
-from streams.write_back import Changes
 from tests.engine.counting import Sum, SummingStage, score_bytes
 from tests.engine.fakes import apart
 

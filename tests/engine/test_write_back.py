@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams import overlay
+from streams.changed import Changed
 from streams.overlay import Overlay, most_waiting
 from streams.store import CheckpointedTable
-from streams.write_back import OVERHEAD, bytes_of
 
 KEYS = [b"a", b"b", b"c", b"d"]
 
@@ -115,7 +115,7 @@ def test_where_too_much_waits_some_is_written_with_each_checkpoint(
     assert on_disk(table) == {b"a": b"new", b"b": b"old", b"c": b"old", b"d": b"old"}
     assert table.store._db_for_partition(0).get(table.store.offset_key) == b"5"
     assert table.store.read(0, b"a") == b"newest"
-    assert table.store._overlays[0]._newest == {b"a": b"newest"}  # nothing of what is written stays in memory
+    assert table.store._overlays[0]._newest.values == {b"a": b"newest"}  # nothing of what is written stays in memory
 
 
 def test_what_is_dropped_uncovers_the_newest_commit_and_not_the_one_being_written(
@@ -175,16 +175,22 @@ steps_of_one = st.lists(
 )
 
 
-@given(steps_of_one, st.integers(1, 200))
-def test_the_size_is_of_what_waits_and_of_what_is_not_committed(
-    steps: list[tuple[str, dict[bytes, bytes | None]]], limit: int
+@given(steps_of_one, st.booleans())
+def test_the_size_is_of_what_is_newest_and_nothing_else(
+    steps: list[tuple[str, dict[bytes, bytes | None]]], is_counted: bool
 ) -> None:
+    """Where it is not counted after each change, it is that of values of the same length all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlay, "_FRESH_BYTES", -1 if is_counted else 1_000_000)
+        patch.setattr(overlay, "_NEWEST_BYTES", -1 if is_counted else 1_000_000)
+        _check_sizes(steps if is_counted else [(step, dict.fromkeys(changes, b"alike")) for step, changes in steps])
+
+
+def _check_sizes(steps: list[tuple[str, dict[bytes, bytes | None]]]) -> None:
     one, known, uncommitted = Overlay(), dict[bytes, bytes | None](), dict[bytes, bytes | None]()
     for position, (step, changes) in enumerate(steps):
-        counted = bytes_of(uncommitted.values())
         one.change_many(changes)
         uncommitted.update(changes)
-        assert one.has_changed(limit) == (max(counted, bytes_of(uncommitted.values())) >= limit)
         if step == "commit":
             one.freeze()
             one.settle(position)
@@ -198,9 +204,20 @@ def test_the_size_is_of_what_waits_and_of_what_is_not_committed(
             one.note_written(len(one.waiting.next(len(KEYS))[0]))
             known.clear()
         newest = known | uncommitted
-        size = bytes_of(known.values()) + bytes_of(uncommitted.values()) + OVERHEAD * len(newest)
-        assert one.size_at_most >= one.count() == size
+        assert one.changed == size_of(uncommitted)
+        assert one.size == size_of(newest) + overlay._OVERHEAD * len(newest)
         assert one.get_many(KEYS) == [newest.get(key) for key in KEYS]
+
+
+def size_of(values: dict[bytes, bytes | None]) -> int:
+    return sum(len(value or b"") for value in values.values())
+
+
+def test_values_that_grow_are_counted_in_the_end() -> None:
+    grown = Changed(1_000)
+    for length in range(1, 60):
+        grown.take({b"k": bytes(length)})
+    assert 40 < grown.size < 60
 
 
 async def test_what_waits_is_written_when_a_partition_goes_and_when_the_worker_stops(table: CheckpointedTable) -> None:

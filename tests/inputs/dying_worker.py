@@ -14,9 +14,9 @@ from itertools import count
 from faust.types import TP
 
 from agents.cli.main import main
+from streams.changed import Changes
 from streams.outbox import TransactionalOutbox
 from streams.records import Forward, Output
-from streams.write_back import Changes
 
 _transactions = count(1)
 _publish = TransactionalOutbox.publish
