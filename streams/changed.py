@@ -24,11 +24,11 @@ class Changed:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, changes: Changes) -> None:
-        """Set the values of keys."""
+    def take(self, changes: Changes, size: int) -> None:
+        """Set the values of keys, which are so many bytes."""
         if not changes:
             return
-        before, size = len(self.values), _bytes_of(changes.values())
+        before = len(self.values)
         self.values.update(changes)
         self.size += size * (len(self.values) - before) // len(changes)
         self._since += size
@@ -36,8 +36,9 @@ class Changed:
             self._count()
 
     def _count(self) -> None:
-        self.size, self._since = _bytes_of(self.values.values()), 0
+        self.size, self._since = bytes_of(self.values.values()), 0
 
 
-def _bytes_of(values: Iterable[bytes | None]) -> int:
+def bytes_of(values: Iterable[bytes | None]) -> int:
+    """How many bytes values are together."""
     return sum(map(len, filter(None, values)))

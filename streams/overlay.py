@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, NamedTuple, Self
 
-from streams.changed import Changed, Changes
+from streams.changed import Changed, Changes, bytes_of
 from streams.write_back import WriteBack
 
 #: Bytes of memory that changes may take, of all partitions of a table together; and of the changelog after the
@@ -57,8 +57,9 @@ class Overlay:
 
     def change_many(self, changes: Changes) -> None:
         """Set the values of keys in the open checkpoint."""
-        self._fresh.take(changes)
-        self._newest.take(changes)
+        size = bytes_of(changes.values())
+        self._fresh.take(changes, size)
+        self._newest.take(changes, size)
 
     def freeze(self) -> Changes:
         """Close the open checkpoint: its changes are returned, and later ones belong to the next."""

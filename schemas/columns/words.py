@@ -1,4 +1,4 @@
-"""Texts compared eight bytes at a time, by kernels."""
+"""Texts compared and copied by kernels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.kernel import inlined
+from schemas.kernel import bare, inlined
 
 Bytes = NDArray[np.uint8]
 
@@ -47,3 +47,12 @@ def same_bytes(text: Bytes, at: int, other: Bytes, place: int, length: int) -> b
         place += 8
         length -= 8
     return ((word_at(text, at) ^ word_at(other, place)) & FIRST_BYTES[length]) == 0
+
+
+@bare
+def copy(text: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
+    """Copy a part of a text."""
+    first, place = np.uint64(begin), np.uint64(at)  # unsigned, so that numba need not count from the end
+    for offset in range(np.uint64(end - begin)):
+        out[place + offset] = text[first + offset]
+    return at + end - begin

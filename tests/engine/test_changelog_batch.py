@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import changelog_batch
+from schemas.kernel import COMPILED
+from streams import changelog_batch, changelog_records
 from streams.changed import Changes
 from streams.changelog_batch import ChangelogBatch, changelog_batches
+from streams.changelog_records import sizes_of
 
 LIMIT = 100_000
 PRODUCER = (2**40 + 7, 3, 2**31 - 9)
+
+compiled = pytest.mark.skipif(not COMPILED, reason="kernels need numba")
 
 #: With lengths around those at which another byte is needed.
 sizes = st.sampled_from([0, 1, 63, 64, 8_191, 8_192, 70_000]) | st.integers(0, 300)
@@ -71,7 +74,22 @@ def test_many_records() -> None:
     changes = {b"%d" % number: b"" for number in range(70_000)}
     (batch,) = changelog_batches(changes, 10**7, is_transactional=True)
     assert built(batch) == as_aiokafka_builds(changes, batch._milliseconds)
-    assert len(changelog_batch._VARINTS) <= 2**16 + 1  # and -1
+    assert len(changelog_records._VARINTS) <= 2**16 + 1  # and -1
+
+
+@compiled
+@given(changes)
+def test_the_kernel_writes_what_the_interpreter_writes(changes: Changes) -> None:
+    keys, values = [*changes], [*changes.values()]
+    given = keys, values, sizes_of(keys), sizes_of(values)
+    assert changelog_records._by_kernel(*given) == changelog_records._by_interpreter(*given)
+
+
+@compiled
+def test_the_kernel_numbers_many() -> None:
+    keys, values = [b"%d" % number for number in range(20_000)], [None] * 20_000
+    given = keys, values, sizes_of(keys), sizes_of(values)
+    assert changelog_records._by_kernel(*given) == changelog_records._by_interpreter(*given)
 
 
 def test_nothing_is_no_batch() -> None:
@@ -89,5 +107,5 @@ def test_a_batch_takes_no_more_and_is_sent_again_as_it_was() -> None:
 def test_without_a_wheel_the_checksum_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     (batch,) = changelog_batches({b"k": b"v" * 1_000}, LIMIT, is_transactional=True)
     expected = built(batch)
-    monkeypatch.setattr(changelog_batch, "_crc32c", calc_crc32c)
+    monkeypatch.setattr(changelog_batch, "_IS_QUICK", False)
     assert built(batch) == expected

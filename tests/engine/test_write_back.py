@@ -216,7 +216,7 @@ def size_of(values: dict[bytes, bytes | None]) -> int:
 def test_values_that_grow_are_counted_in_the_end() -> None:
     grown = Changed(1_000)
     for length in range(1, 60):
-        grown.take({b"k": bytes(length)})
+        grown.take({b"k": bytes(length)}, length)
     assert 40 < grown.size < 60
 
 

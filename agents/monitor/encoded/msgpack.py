@@ -256,15 +256,6 @@ def put_text_header(out: Bytes, at: int, length: int) -> int:
 
 
 @bare
-def copy(text: Bytes, begin: int, end: int, out: Bytes, at: int) -> int:
-    """Copy a part of a text."""
-    first, place = np.uint64(begin), np.uint64(at)  # unsigned, so that numba need not count from the end
-    for offset in range(np.uint64(end - begin)):
-        out[place + offset] = text[first + offset]
-    return at + end - begin
-
-
-@bare
 def is_value(text: Bytes, at: int, end: int, other: Bytes, first: int, last: int) -> bool:
     """Whether a text as it is written is a part of another."""
     begin = bytes_at(text, at, end)

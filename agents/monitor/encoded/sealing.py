@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from agents.monitor.encoded.blocks import put_following
 from agents.monitor.encoded.layout import HEAD_TRAILING, NAME_ENDS, PART_ENDS, SEALED, SERIES_NUMBER, Whole
-from agents.monitor.encoded.msgpack import copy, count_at, put_little_endian, put_number
+from agents.monitor.encoded.msgpack import count_at, put_little_endian, put_number
 from schemas.columns.numbers import Doubles, Words
-from schemas.columns.words import Bytes
+from schemas.columns.words import Bytes, copy
 from schemas.kernel import bare, inlined
 from streams.panes import FOLLOWING, PANE
 

@@ -53,7 +53,6 @@ from agents.monitor.encoded.msgpack import (
     after_double,
     after_text,
     after_value,
-    copy,
     count_at,
     double_at,
     length_at,
@@ -67,7 +66,7 @@ from agents.monitor.encoded.sealing import put_following_part, put_values, seal,
 from agents.monitor.state import Series
 from agents.monitor.times import MARKS
 from schemas.columns.numbers import Doubles, Words
-from schemas.columns.words import Bytes, word_at
+from schemas.columns.words import Bytes, copy, word_at
 from schemas.kernel import bare, inlined
 from streams.panes import PANE, WindowHead
 

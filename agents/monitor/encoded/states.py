@@ -30,7 +30,6 @@ from agents.monitor.encoded.msgpack import (
     after_map_header,
     after_text,
     after_value,
-    copy,
     count_at,
     is_value,
     length_at,
@@ -41,7 +40,7 @@ from agents.monitor.state import FORMAT, MonitorState, Version
 from schemas.columns.kinds import past_text
 from schemas.columns.numbers import Doubles, Words
 from schemas.columns.scan import is_text
-from schemas.columns.words import Bytes
+from schemas.columns.words import Bytes, copy
 from schemas.kernel import bare, unlocked
 
 _FORMAT: Final = FORMAT[0]

@@ -53,6 +53,9 @@ _TOGETHER: Final = 256
 #: Sets of metrics that are known; models that send others have steps of their own.
 _MOST_KNOWN: Final = 10_000
 
+#: Bits that the number of a group's kind has, at most.
+_NUMBER_BITS: Final = 32
+
 _NOTHING: Final = np.zeros(0, np.int64)
 
 _DIRECTIONS: Final = {"up": 1, "down": -1, "both": 0}
@@ -79,7 +82,8 @@ class EncodedSteps:
         counts = (groups.ends - groups.firsts)[places]
         asked = np.where(counts <= LONGEST, self._asked.of(groups)[places], 0)
         kinds = 2 * asked + (counts > MOST)  # long ones together, for they are stepped more than once
-        order = np.argsort(kinds, kind="stable")
+        # States of models that follow each other were written one after the other, and so they are found in memory.
+        order = np.argsort((kinds << _NUMBER_BITS) + groups.numbers[places])
         for alike in np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1):
             if not len(alike) or (one := self._every[asked[alike[0]]]) is None:
                 continue
