@@ -70,6 +70,11 @@ def test_what_records_have_beside_keys_and_values_counts_too() -> None:
     assert all(batch.size() > 300 for batch in batches[:-1])
 
 
+def test_what_a_batch_begins_with_counts_too() -> None:
+    changes = {b"a": bytes(475), b"b": bytes(475)}
+    assert [batch.size() <= 1_000 for batch in changelog_batches(changes, 1_000, is_transactional=True)] == [True, True]
+
+
 def test_many_records() -> None:
     changes = {b"%d" % number: b"" for number in range(70_000)}
     (batch,) = changelog_batches(changes, 10**7, is_transactional=True)
