@@ -27,3 +27,12 @@ class Batch:
             return self.records
         kept = [record for record in self.records.parsed if record.offset >= position]
         return FetchedRecords(self.topic, self.partition, kept)
+
+    def part(self, first: int, last: int) -> Batch:
+        """Its records [first, last), with what lies before the first of all, and after the last."""
+        records = self.records.parsed
+        if first == 0 and last >= len(records):
+            return self
+        begin = records[first].offset if first else self.begin
+        end = records[last].offset if last < len(records) else self.end
+        return Batch(self.topic, self.partition, begin, end, self.records[first:last])

@@ -27,6 +27,7 @@ from streams.stage import Stage
 from streams.start import Beginning, Loss, Offsets, loss_alert
 from streams.store import CheckpointedTable, PartitionTable
 from streams.tally import Tally
+from streams.turns import Turns
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Engine(Generic[S]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._sought_at: dict[tuple[TP, int], float] = {}
         self._failures: dict[int, list[float]] = {}
-        self._lag_warnings = LagWarnings(settings.lag_warning)
+        self._lag_warnings, self._turns = LagWarnings(settings.lag_warning), Turns()
         self._stopping = False
 
     def attach(self, table: CheckpointedTable, consumer: Callable[[], InputConsumer]) -> None:
@@ -125,12 +126,19 @@ class Engine(Generic[S]):
 
     async def process(self, batch: Batch) -> None:
         """Apply a batch; one that begins too late makes the consumer read what is missing."""
+        for turn in self._turns.of(batch):
+            await self._process(turn)
+            await asyncio.sleep(0)
+
+    async def _process(self, batch: Batch) -> None:
         try:
             await self._check_for_losses(batch)
             owner = self.owner(batch.partition)
             if owner is None:
                 return
+            began = asyncio.get_running_loop().time()
             owner.process(batch)
+            self._turns.took(batch, asyncio.get_running_loop().time() - began)
         except Gap as gap:
             await self._seek(gap)
         except Exception as problem:

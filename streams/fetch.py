@@ -7,7 +7,7 @@ fetch is drained a Kafka batch at a time, and a record gets its topic and partit
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -18,23 +18,45 @@ from aiokafka.errors import CorruptRecordException
 
 from streams.records import Parsed
 
+#: Partitions that have records waiting, before a broker is asked for no more; seconds until that is looked at again.
+MOST_WAITING, PAUSE = 2, 0.1
+
 
 def drain_parsed(consumer: AIOKafkaConsumer, limit: int) -> None:
-    """Make a started consumer's fetches return `Parsed` records; each return ends with the batch that reaches `limit`.
+    """Make a consumer's next fetch return `Parsed` records, of each partition up to the batch that reaches `limit`.
 
+    When half as many are taken, other partitions' stay as they were sent: parsed, they take several times the memory.
     Reaches into aiokafka, whose exact version is pinned for it.
     """
     fetcher = consumer._fetcher
     if not isinstance(fetcher._records, _Buffer):
-        fetcher._records = _Buffer(limit, fetcher._records)
+        fetcher._records = _Buffer(fetcher._records)
+    fetcher._records.limit, fetcher._records.taken = limit, 0
+
+
+def ask_only_for(consumer: AIOKafkaConsumer, active: Collection[TopicPartition]) -> None:
+    """Have no partition fetched but these. Call it before each fetch, for assignments change.
+
+    Faust assigns a table's changelog to the consumer, too, and nobody drains it there: its first fetch would stay in
+    memory, one of each partition.
+    """
+    assigned, paused = consumer.assignment(), consumer.paused()
+    for tp in assigned.difference(active):
+        consumer._fetcher._records.pop(tp, None)
+        if tp not in paused:
+            consumer.pause(tp)
+    consumer.resume(*(tp for tp in paused if tp in active))
 
 
 class _Buffer(OrderedDict[TopicPartition, Any]):
-    """What the fetcher has ready for each partition: records, or an error."""
+    """What the fetcher has ready for each partition: records, or an error. `taken` are the records taken in this fetch.
 
-    def __init__(self, limit: int, ready: OrderedDict[TopicPartition, Any]) -> None:
+    A partition that was left out comes first the next time, for those that were drained begin at the end anew.
+    """
+
+    def __init__(self, ready: OrderedDict[TopicPartition, Any]) -> None:
         super().__init__()
-        self._limit = limit
+        self.limit = self.taken = 0
         self.update(ready)
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
@@ -43,25 +65,37 @@ class _Buffer(OrderedDict[TopicPartition, Any]):
             # It must not hold itself, or the bytes of each fetch would stay until Python looks for cycles: hundreds of
             # megabytes after a restore. aiokafka's own iterator, which nobody asks for records, holds them too.
             result._partition_records._records_iterator.close()
-            result.getall = partial(_drain, ref(result), parsed_batches(result._partition_records), self._limit)
+            result.calculate_backoff = partial(self._pause, ref(result))
+            result.getall = partial(_drain, ref(result), parsed_batches(result._partition_records), self)
         super().__setitem__(tp, result)
+
+    def _pause(self, waiting: ref[FetchResult]) -> float:
+        """Seconds for which a broker of whose records some wait is asked for no more.
+
+        For aiokafka that is a tenth of one: of a hundred partitions that are behind each would have a fetch in memory.
+        """
+        result = waiting()
+        return PAUSE if result is None or len(self) >= MOST_WAITING else FetchResult.calculate_backoff(result)
 
 
 def _drain(
-    drained: ref[FetchResult], batches: Iterator[list[Parsed]], limit: int, max_records: int | None = None
+    drained: ref[FetchResult], batches: Iterator[list[Parsed]], buffer: _Buffer, max_records: int | None = None
 ) -> list[Parsed]:
     """In place of `FetchResult.getall`."""
     result = drained()
     if result is None or not result.has_more() or not result.check_assignment(result._topic_partition):
         return []
-    taken: list[Parsed] = []
-    for records in batches:
-        taken += records
-        if len(taken) >= limit:
-            result._update_position()
-            return taken
+    if 2 * buffer.taken > buffer.limit:
+        return []
+    taken, is_empty = list[Parsed](), False
+    while len(taken) < buffer.limit and not is_empty:
+        records = next(batches, None)
+        is_empty = records is None
+        taken += records or ()
     result._update_position()
-    result._partition_records = None
+    if is_empty:
+        result._partition_records = None
+    buffer.taken += len(taken)
     return taken
 
 

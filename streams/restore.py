@@ -59,7 +59,6 @@ async def restore(
     await consumer.start()
     try:
         consumer.assign([tp])
-        drain_parsed(consumer, BATCH_RECORDS)
         position, end = store.position(partition), (await consumer.end_offsets([tp]))[tp]
         begin = (await consumer.beginning_offsets([tp]))[tp]
         if position == 0 < begin:
@@ -95,6 +94,7 @@ async def _read(
         if progress.is_due(now := asyncio.get_running_loop().time()):
             share, rate = (position - begin) / (end - begin), restored / (now - progress.begun)
             log.info("%s [%d]: %.0f %% restored, %.0f records/s", tp.topic, tp.partition, 100 * share, rate)
+        drain_parsed(consumer, BATCH_RECORDS)
         fetched: dict[TopicPartition, list[Parsed]] = await consumer.getmany(tp, timeout_ms=100)
         for records in fetched.values():
             changes = {record.key: record.value for record in records if record.key is not None}

@@ -18,15 +18,14 @@ from mode.threads import WorkerThread
 from mode.utils.futures import notify
 
 from streams.batch import Batch
-from streams.fetch import drain_parsed
+from streams.fetch import ask_only_for, drain_parsed
 from streams.identity import TopicOnBroker
 from streams.metadata import describe_topics
 from streams.records import FetchedRecords, Parsed
 from streams.stage_app import StageApp
 
-#: Records that are about enough for a batch. The more a batch holds, the less a record costs; but it is one turn of the
-#: event loop.
-BATCH_RECORDS = 80_000
+#: Records that are about enough for a batch. The more it holds, the less a record costs; but all are in memory.
+BATCH_RECORDS = 125_000
 
 #: Milliseconds for which a broker may hold a fetch that has nothing to return; Faust's own 1500 stall a busy partition.
 FETCH_WAIT_MS = 50
@@ -79,6 +78,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
         await asyncio.sleep(self._next_fetch - asyncio.get_running_loop().time())
+        ask_only_for(consumer, active_partitions)
         drain_parsed(consumer, BATCH_RECORDS)
         before, moves = self._positions(consumer, active_partitions), self._moves
         fetched = await super()._fetch_records(consumer, active_partitions, timeout)

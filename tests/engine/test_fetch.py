@@ -98,46 +98,76 @@ class Assignment:
         return self.state
 
 
-def drained(limit: int) -> tuple[Any, Assignment]:
-    """A fetcher's buffer with one fetch of three batches in it, made to drain with this limit."""
-    assignment = Assignment()
-    result = FetchResult(
-        TP,
-        assignment=assignment,
-        partition_records=fetched([(2, 1, "plain"), (2, 1, "plain"), (2, 1, "plain")], 0, READ_COMMITTED),
-        backoff=0,
-    )
-    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_records=OrderedDict({TP: result})))
-    drain_parsed(cast(AIOKafkaConsumer, consumer), limit)
-    return consumer._fetcher._records, assignment
+class Fetcher:
+    """aiokafka's buffer with fetches of three batches of two records in it, and a consumer that has it."""
+
+    def __init__(self, *partitions: TopicPartition) -> None:
+        self._records = OrderedDict({tp: self._fetch(tp, Assignment()) for tp in partitions or (TP,)})
+
+    @staticmethod
+    def _fetch(tp: TopicPartition, assignment: Assignment) -> FetchResult:
+        records = fetched([(2, 1, "plain"), (2, 1, "plain"), (2, 1, "plain")], 0, READ_COMMITTED)
+        return FetchResult(tp, assignment=assignment, partition_records=records, backoff=0)
+
+    def begin(self, limit: int) -> OrderedDict[TopicPartition, Any]:
+        drain_parsed(cast(AIOKafkaConsumer, SimpleNamespace(_fetcher=self)), limit)
+        return self._records
 
 
 def test_a_fetch_is_drained_up_to_the_batch_that_reaches_the_limit() -> None:
-    buffer, assignment = drained(limit=3)
-    assert [record.offset for record in buffer[TP].getall()] == [0, 1, 2, 3]
-    assert assignment.state.position == 4
-    assert buffer[TP].has_more()
-    assert [record.offset for record in buffer[TP].getall()] == [4, 5]
-    assert not buffer[TP].has_more()
+    fetcher = Fetcher()
+    one = fetcher.begin(3)[TP]
+    assert [record.offset for record in one.getall()] == [0, 1, 2, 3]
+    assert one._assignment.state.position == 4
+    assert one.has_more()
+    assert one.getall() == []
+    assert [record.offset for record in fetcher.begin(3)[TP].getall()] == [4, 5]
+    assert not one.has_more()
+
+
+def test_where_one_partition_has_enough_the_others_keep_their_bytes() -> None:
+    fetcher = Fetcher(TP, other := TopicPartition("metrics", 4))
+    buffer = fetcher.begin(11)
+    assert len(buffer[TP].getall()) == 6
+    assert buffer[other].getall() == []
+    assert buffer[other].has_more()
+    assert len(fetcher.begin(11)[other].getall()) == 6
+
+
+def test_where_partitions_have_little_all_are_drained_at_once() -> None:
+    fetcher = Fetcher(TP, other := TopicPartition("metrics", 4))
+    buffer = fetcher.begin(12)
+    assert (len(buffer[TP].getall()), len(buffer[other].getall())) == (6, 6)
+
+
+def test_while_two_partitions_wait_no_more_is_asked_for() -> None:
+    other = TopicPartition("metrics", 4)
+    buffer = Fetcher(TP, other).begin(6)
+    waiting = buffer[TP]
+    assert waiting.calculate_backoff() > 0
+    del buffer[other]
+    assert waiting.calculate_backoff() == 0
 
 
 def test_a_fetch_is_dropped_whole_after_a_seek() -> None:
-    buffer, assignment = drained(limit=3)
-    assignment.state.position = 1
-    assert buffer[TP].getall() == []
-    assert not buffer[TP].has_more()
+    fetcher = Fetcher()
+    one = fetcher.begin(3)[TP]
+    one._assignment.state.position = 1
+    assert one.getall() == []
+    assert not one.has_more()
 
 
 @pytest.mark.parametrize("sought", [False, True], ids=["drained", "dropped after a seek"])
 def test_the_bytes_of_a_fetch_go_with_it_and_not_when_python_looks_for_cycles(sought: bool) -> None:
     gc.disable()
     try:
-        buffer, assignment = drained(limit=3)
+        fetcher = Fetcher()
+        buffer = fetcher.begin(3)
         fetch = ref(buffer[TP]._partition_records)
         assert buffer[TP].getall()
         assert fetch() is not None
-        assignment.state.position += sought
-        buffer[TP].getall()
+        buffer[TP]._assignment.state.position += sought
+        fetcher.begin(3)[TP].getall()
         assert not buffer[TP].has_more()
         del buffer[TP]
         assert fetch() is None
@@ -146,7 +176,7 @@ def test_the_bytes_of_a_fetch_go_with_it_and_not_when_python_looks_for_cycles(so
 
 
 async def test_an_error_in_the_buffer_stays_one() -> None:
-    buffer, _ = drained(limit=3)
+    buffer = Fetcher().begin(3)
     buffer[TP] = FetchError(error=KafkaError("not allowed"), backoff=0)
     with pytest.raises(KafkaError, match="not allowed"):
         buffer[TP].check_raise()

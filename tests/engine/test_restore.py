@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ async def test_only_what_is_new_is_read(live: Live, table: CheckpointedTable) ->
     await change(live, {b"a": b"2"})
     assert await restored(live, table) == 1
     assert dict(PartitionTable(table, 0)) == {b"a": b"2"}
+
+
+async def test_a_changelog_is_read_a_piece_at_a_time(
+    live: Live, table: CheckpointedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.restore.BATCH_RECORDS", 2)
+    await change(live, {b"%d" % number: b"1" for number in range(7)})
+    async with asyncio.timeout(20):
+        assert await restored(live, table) == 7
+    assert len(dict(PartitionTable(table, 0))) == 7
 
 
 async def test_an_empty_changelog_is_an_empty_state(live: Live, table: CheckpointedTable) -> None:

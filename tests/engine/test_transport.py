@@ -11,6 +11,7 @@ import pytest
 from faust.types import TP
 
 from streams.brokers.broker import Broker
+from streams.partitioner import partition_of
 from streams.transport import BatchConsumer, BatchConsumerThread, NoReadOffsets
 from streams.worker import StreamWorker
 from tests.engine.counting import score_bytes
@@ -145,6 +146,52 @@ async def test_the_app_is_not_fausts_exactly_once_and_buffers_little(live: Live)
         assert fetcher._fetch_max_wait_ms <= 100  # else a partition that is slow to process waits for empty ones
         assert thread._thread is not None
         assert thread._thread.daemon  # else a broker that hangs keeps the process alive
+
+
+async def test_where_fetches_hold_more_than_a_batch_may_every_partition_gets_its_turn(
+    real_broker: Broker, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.transport.BATCH_RECORDS", 10)
+    live = await Live.on(real_broker.bootstrap_servers, topic_prefix, tmp_path, partitions=4)
+    models = {partition: _model_of(partition) for partition in range(4)}
+    for partition, model in models.items():
+        for _ in range(3):
+            await live.send([1.0] * 20, model, partition)
+    async with live.worker() as worker:
+        for partition, model in models.items():
+            await until(lambda p=partition, m=model: count_in(worker, m, p) == 60)  # type: ignore[misc]
+    assert await live.counts() == dict.fromkeys(models.values(), 60)
+
+
+def _model_of(partition: int) -> str:
+    return next(name for name in map(str, range(100)) if partition_of(name, 4) == partition)
+
+
+async def test_what_nobody_reads_here_is_not_fetched(live: Live) -> None:
+    async with live.worker() as worker:
+        await live.send([1.0] * 100)
+        await until(lambda: count_in(worker) == 100)
+    async with live.worker(data="two") as worker:  # the changelog, which it has restored, is assigned to its consumer
+        await live.send([1.0] * 100)
+        await until(lambda: count_in(worker) == 200)
+        consumer = cast(BatchConsumerThread, consumer_of(worker)._thread)._ensure_consumer()
+        changelog = TP(live.settings.changelog("summing"), 0)
+        assert changelog in consumer.assignment()
+        assert consumer.paused() == {changelog}
+        assert changelog not in consumer._fetcher._records
+
+
+async def test_what_faust_holds_is_not_fetched_until_it_goes_on(live: Live) -> None:
+    metrics = TP(live.settings.topic("metrics"), 0)
+    async with live.worker() as worker:
+        consumer = consumer_of(worker)
+        fetching = cast(BatchConsumerThread, consumer._thread)._ensure_consumer()
+        consumer.pause_partitions([metrics])
+        await until(lambda: metrics in fetching.paused())
+        await live.send([1.0] * 10)
+        assert count_in(worker) == 0
+        consumer.resume_partitions([metrics])
+        await until(lambda: count_in(worker) == 10)
 
 
 async def test_a_full_buffer_does_not_take_a_partition_out_of_the_next_fetch(live: Live) -> None:
