@@ -238,6 +238,11 @@ def test_kinds_beyond_the_first_room_are_told_apart_and_those_beyond_the_last_le
     assert len(taken) == 63  # one is the sample's
 
 
+def test_models_whose_kinds_are_remembered_in_the_same_place_are_told_apart() -> None:
+    names = [f"fraud-{number}" for number in range(3_000)]  # of 2¹⁷ places some 34 are those of two models
+    assert agree([as_json({**PLAIN, "model_name": name}) for name in names * 2]) == []
+
+
 def test_names_that_the_schema_refuses_stay_refused() -> None:
     refused = as_json(PLAIN | {"model_name": "m" * 250})
     for _ in range(3):
