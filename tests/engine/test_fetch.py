@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections import OrderedDict
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any, cast
 from weakref import ref
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchError, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException, KafkaError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -17,8 +18,10 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.fetch import drain_parsed, parsed_batches
+from streams.brokers.broker import Broker
+from streams.fetch import MOST_WAITING, drain_parsed, parsed_batches
 from streams.records import Parsed
+from streams.topics import WantedTopic, create_topics
 
 TP = TopicPartition("metrics", 3)
 CONTROL, ABORT_KEY, COMMIT_KEY = 0x20, b"\0\0\0\0", b"\0\0\0\1"
@@ -180,3 +183,27 @@ async def test_an_error_in_the_buffer_stays_one() -> None:
     buffer[TP] = FetchError(error=KafkaError("not allowed"), backoff=0)
     with pytest.raises(KafkaError, match="not allowed"):
         buffer[TP].check_raise()
+
+
+async def test_a_worker_that_is_behind_with_many_partitions_has_few_fetches_in_memory(
+    real_broker: Broker, topic_prefix: str
+) -> None:
+    topic = f"{topic_prefix}metrics"
+    await create_topics(real_broker.bootstrap_servers, [WantedTopic(topic, 8)])
+    async with AIOKafkaProducer(bootstrap_servers=real_broker.bootstrap_servers) as producer:
+        for partition in range(8):
+            await producer.send_and_wait(topic, bytes(10_000), partition=partition)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=real_broker.bootstrap_servers,
+        auto_offset_reset="earliest",
+        fetch_max_bytes=1_000,  # a broker gives one partition's first batch, however large
+    ) as consumer:
+        drain_parsed(consumer, 1)
+        consumer.assign([TopicPartition(topic, partition) for partition in range(8)])
+        await asyncio.sleep(2)  # in which aiokafka alone gets all eight
+        assert len(consumer._fetcher._records) == MOST_WAITING
+        read = 0
+        async with asyncio.timeout(30):
+            while read < 8:
+                drain_parsed(consumer, 1)
+                read += len(await consumer.getmany(timeout_ms=100))

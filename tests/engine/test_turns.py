@@ -8,7 +8,7 @@ import pytest
 
 import streams.turns
 from streams.batch import Batch
-from streams.turns import LEAST_RECORDS, TURN_SECONDS, Turns
+from streams.turns import FIRST_RECORDS, LEAST_RECORDS, TURN_SECONDS, Turns
 from tests.engine.bench import Bench
 from tests.engine.fakes import METRICS, batch
 
@@ -61,11 +61,18 @@ def test_few_records_that_took_long_together_say_nothing_of_many() -> None:
     assert lengths(turns, whole, 1e-6) == [MANY]
 
 
-def test_what_a_topic_costs_says_nothing_of_another() -> None:
+@pytest.mark.parametrize(("topic", "partition"), [("p.outcomes", 0), ("p.metrics", 1)])
+def test_what_a_partition_costs_says_nothing_of_another(topic: str, partition: int) -> None:
     turns, whole = Turns(), batch(0, MANY)
     lengths(turns, whole, 1.0)
-    other = Batch("p.outcomes", whole.partition, whole.begin, whole.end, whole.records)
+    other = Batch(topic, partition, whole.begin, whole.end, whole.records)
     assert lengths(turns, other, 1.0) == [MANY]
+
+
+def test_of_a_partition_of_which_nothing_is_known_a_part_comes_first() -> None:
+    turns, whole = Turns(), batch(0, 2 * FIRST_RECORDS)
+    assert lengths(turns, whole, 1e-6) == [FIRST_RECORDS, FIRST_RECORDS]
+    assert lengths(turns, whole, 1e-6) == [2 * FIRST_RECORDS]
 
 
 async def test_others_have_their_turns_while_a_batch_that_costs_much_is_processed(
