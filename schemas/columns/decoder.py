@@ -106,7 +106,7 @@ class ColumnDecoder:
         end_of_rows = 0
         for first in range(0, len(values), _TOGETHER):
             some = [value or b"" for value in values[first : first + _TOGETHER]]
-            text = np.frombuffer(b"\n".join(some) + PADDING, np.uint8)
+            text = np.frombuffer(b"\n".join((*some, PADDING)), np.uint8)
             ends = np.cumsum(np.fromiter(map(len, some), np.int64, len(some)) + 1) - 1
             starts = np.append(0, ends[:-1] + 1)
             end_of_rows = self._scan_text(text, starts, ends, first, kinds, end_of_rows)
