@@ -7,6 +7,7 @@ times faster. Offsets are committed by our own transactions (see `streams.outbox
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -14,6 +15,7 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, ConsumerMessage
+from mode import Service
 from mode.threads import WorkerThread
 from mode.utils.futures import notify
 
@@ -33,6 +35,9 @@ FETCH_WAIT_MS = 50
 #: Seconds between two fetches where the former brought fewer records than that. A broker answers as soon as it has one
 #: record, and a batch costs as much as a hundred records: a thousand records a second would come in 700 batches.
 FETCH_PAUSE, FEW_RECORDS = 0.005, 1_000
+
+#: Seconds between two signs of life of a consumer that has nothing to fetch.
+SIGN_OF_LIFE = 0.5
 
 #: Seconds to wait for the consumer's thread when all it has to do is done.
 THREAD_TIMEOUT = 1.0
@@ -98,6 +103,11 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         self._next_fetch = asyncio.get_running_loop().time() + FETCH_PAUSE if few else 0.0
         return batches
 
+    def note_alive(self) -> None:
+        """As if something had been fetched just now."""
+        if self._consumer is not None:
+            self._consumer._subscription._last_fetch_ended = time.monotonic()
+
     async def _seek_wait(self, consumer: AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
         self._moves += 1
         await super()._seek_wait(consumer, partitions)
@@ -147,6 +157,19 @@ class BatchConsumer(Consumer):
     @property
     def _stage_app(self) -> StageApp:
         return cast(StageApp, self.app)
+
+    @Service.task
+    async def _show_life(self) -> None:
+        """Stay in the group without partitions, and while a rebalance or a restore goes on.
+
+        Faust fetches nothing then. aiokafka takes who has not fetched for Faust's `broker_max_poll_interval`, 1,000
+        seconds, for one that hangs: it leaves the group, and joins again no sooner than something is fetched, which
+        without partitions is never. Who hangs while it has partitions shows no life here, and has to leave.
+        """
+        while not self.should_stop:
+            if not self._active_partitions:
+                cast(BatchConsumerThread, self._thread).note_alive()
+            await self.sleep(SIGN_OF_LIFE)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         batches, active = await self._wait_next_records(timeout)
